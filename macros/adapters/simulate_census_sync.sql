@@ -1,0 +1,98 @@
+{# What Census does with an Update sync keyed on reverse_etl_id_c, to try the loop on a laptop. It writes to the
+   Salesforce table, which is the real one on every adapter but DuckDB: there it refuses. #}
+{% macro simulate_census_sync(relation, batch_number=none) %}
+    {{ return(adapter.dispatch("simulate_census_sync")(relation, batch_number)) }}
+{% endmacro %}
+
+
+{% macro default__simulate_census_sync(relation, batch_number) %}
+    {{ exceptions.raise_compiler_error(
+        "simulate_census_sync runs on DuckDB only: on " ~ target.type ~ " the Salesforce table is the real one."
+    ) }}
+{% endmacro %}
+
+
+{% macro duckdb__simulate_census_sync(relation, batch_number) %}
+    {% set relations = [
+        "product_property_feature_sync",
+        "product_property_feature_recent",
+        "product_property_feature_backfill",
+    ] %}
+    {% if relation not in relations %}
+        {{ exceptions.raise_compiler_error("relation is '" ~ relation ~ "', expected one of " ~ relations | join(", ")) }}
+    {% endif %}
+    {% if batch_number is not none and (relation != relations[2] or batch_number is not integer) %}
+        {{ exceptions.raise_compiler_error("batch_number is a whole number and goes with " ~ relations[2] ~ " only") }}
+    {% endif %}
+    {% if not load_relation(ref(relation)) %}
+        {{ exceptions.raise_compiler_error(ref(relation) ~ " does not exist yet: run `dbt build` first") }}
+    {% endif %}
+
+    {% set salesforce = source("salesforce", "product_property_c") %}
+    {# Copied first, because the sync view reads the table that the update changes. #}
+    {% set copy_rows %}
+        create or replace temp table census_run as
+        with sent as (
+            select
+                {{ census_columns() | join(", ") }},
+                count(*) over (partition by reverse_etl_id_c) as rows_with_key
+            from {{ ref(relation) }}
+            {% if batch_number is not none %} where batch_number = {{ batch_number }} {% endif %}
+        ),
+
+        records as (
+            select
+                {{ clean_id("reverse_etl_id_c") }} as sync_key,
+                count(*) as records_with_key
+            from {{ salesforce }}
+            where not coalesce(is_deleted, false)
+            group by all
+        )
+
+        select
+            sent.*,
+            case
+                when sent.reverse_etl_id_c is null or sent.rows_with_key > 1 then 'dropped'
+                when records.records_with_key is null then 'unmatched'
+                when records.records_with_key > 1 then 'rejected'
+                else 'updated'
+            end as outcome
+        from sent
+        left join records on sent.reverse_etl_id_c = records.sync_key
+    {% endset %}
+    {% set update_records %}
+        update {{ salesforce }} as records
+        set
+            {% for column in census_columns() if column != "reverse_etl_id_c" %}
+            {{ column }} = census_run.{{ column }},
+            {% endfor %}
+            last_modified_date = current_timestamp,
+            _fivetran_synced = current_timestamp
+        from census_run
+        where
+            census_run.outcome = 'updated'
+            and census_run.reverse_etl_id_c = {{ clean_id("records.reverse_etl_id_c") }}
+            and not coalesce(records.is_deleted, false)
+    {% endset %}
+    {% set count_outcomes %}
+        select
+            count(*) filter (where outcome = 'updated'),
+            count(*) filter (where outcome = 'unmatched'),
+            count(*) filter (where outcome = 'rejected'),
+            count(*) filter (where outcome = 'dropped')
+        from census_run
+    {% endset %}
+
+    {% do run_query(copy_rows) %}
+    {% do run_query(update_records) %}
+    {% set counts = run_query(count_outcomes).rows[0] %}
+    {# A run-operation ends with a rollback unless it says otherwise. #}
+    {% do run_query("commit") %}
+    {% do log(
+        "Simulated sync of " ~ relation ~ (", batch " ~ batch_number if batch_number is not none else "") ~ ": "
+        ~ counts[0] ~ " updated, " ~ counts[1] ~ " unmatched (no such sync key in Salesforce), "
+        ~ counts[2] ~ " rejected (sync key twice in Salesforce), "
+        ~ counts[3] ~ " dropped (no sync key, or sync key twice in the relation)",
+        info=true
+    ) %}
+{% endmacro %}

@@ -1,0 +1,74 @@
+{# The one mapping: every select list, comparison, test and Census payload loops over it. #}
+{% macro product_features() %}
+    {{ return([
+        {
+            "name": "Fraud Detection",
+            "source_prefix": "fraud",
+            "flag": "fraud_detection_enabled_c",
+            "start_date": "fraud_detection_start_date_c",
+            "updated_date": "fraud_detection_updated_date_c",
+        },
+        {
+            "name": "Income Verification",
+            "source_prefix": "iv",
+            "flag": "income_verification_enabled_c",
+            "start_date": "income_verification_start_date_c",
+            "updated_date": "income_verification_updated_date_c",
+        },
+        {
+            "name": "ID Verification",
+            "source_prefix": "idv",
+            "flag": "id_verification_enabled_c",
+            "start_date": "id_verification_start_date_c",
+            "updated_date": "id_verification_updated_date_c",
+        },
+        {
+            "name": "IDV Only Mode",
+            "source_prefix": "idv_only",
+            "flag": "idv_only_enabled_c",
+            "start_date": "idv_only_start_date_c",
+            "updated_date": "idv_only_updated_date_c",
+        },
+        {
+            "name": "Connected Payroll",
+            "source_prefix": "payroll_linking",
+            "flag": "connected_payroll_enabled_c",
+            "start_date": "connected_payroll_start_date_c",
+            "updated_date": "connected_payroll_updated_date_c",
+        },
+        {
+            "name": "Bank Linking",
+            "source_prefix": "bank_linking",
+            "flag": "bank_linking_enabled_c",
+            "start_date": "bank_linking_start_date_c",
+            "updated_date": "bank_linking_updated_date_c",
+        },
+        {
+            "name": "Verification of Rent",
+            "source_prefix": "vor",
+            "flag": "verification_of_rent_enabled_c",
+            "start_date": "vor_start_date_c",
+            "updated_date": "vor_updated_date_c",
+        },
+    ]) }}
+{% endmacro %}
+
+
+{% macro census_columns() %}
+    {% set columns = ["snappt_property_id_c", "reverse_etl_id_c"] %}
+    {% for product in product_features() %}
+        {% do columns.extend([product.flag, product.start_date, product.updated_date]) %}
+    {% endfor %}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{% macro feature_columns() %}
+    {% set columns = [] %}
+    {% for product in product_features() %}
+        {% for suffix in ["enabled", "enabled_at", "updated_at"] %}
+            {% do columns.append(product.source_prefix ~ "_" ~ suffix) %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(columns) }}
+{% endmacro %}

@@ -1,0 +1,48 @@
+-- One row per cohort and product, with 'all' cohorts and 'All products' as totals.
+with flags as (
+    select
+        *,
+        case
+            when cast(created_at as date) = {{ as_of_date() }} then 'as_of_date'
+            when cast(created_at as date) > {{ as_of_date() }} then 'after'
+            else 'before'
+        end as cohort
+    from {{ ref('int_product_property_feature_flags') }}
+),
+
+-- A property counts once in 'All products', however many of its products differ.
+counted as (
+    select
+        cohort,
+        product
+        {%- for name, condition in {
+            'properties': 'true',
+            'on_in_salesforce': 'is_enabled_in_salesforce',
+            'on_in_truth': 'is_enabled',
+            'missing_in_salesforce': "mismatch_kind = 'missing_in_salesforce'",
+            'left_on_in_salesforce': "mismatch_kind = 'left_on_in_salesforce'",
+            'never_set_in_salesforce': "mismatch_kind = 'never_set_in_salesforce'",
+            'mismatched': 'mismatch_kind is not null',
+        }.items() %},
+        count(distinct case when {{ condition }} then reverse_etl_id_c end) as {{ name }}
+        {%- endfor %}
+    from flags
+    group by grouping sets ((cohort, product), (cohort), (product), ())
+),
+
+final as (
+    select
+        {{ as_of_date() }} as as_of_date,
+        coalesce(cohort, 'all') as cohort,
+        coalesce(product, 'All products') as product,
+        properties,
+        on_in_salesforce,
+        on_in_truth,
+        missing_in_salesforce,
+        left_on_in_salesforce,
+        never_set_in_salesforce,
+        mismatched
+    from counted
+)
+
+select * from final
