@@ -1,8 +1,9 @@
--- Batches are numbered 1, 2, 3, … without a gap, all are equally large, and only the last one may be smaller.
+-- Batches are numbered 1, 2, 3, … without a gap; all are equally large, only the last one may be
+-- smaller.
 with batches as (
     select
         batch_number,
-        count(*) as properties
+        count(*) as batch_rows
     from {{ ref('product_property_feature_backfill') }}
     group by batch_number
 ),
@@ -10,7 +11,7 @@ with batches as (
 totals as (
     select
         count(*) as last_batch_number,
-        max(properties) as batch_size
+        max(batch_rows) as batch_size
     from batches
 )
 
@@ -21,5 +22,5 @@ where
     batches.batch_number not between 1 and totals.last_batch_number
     or (
         batches.batch_number < totals.last_batch_number
-        and batches.properties <> totals.batch_size
+        and batches.batch_rows <> totals.batch_size
     )

@@ -1,4 +1,5 @@
--- What Census is about to update, what the monitoring lists and what the summary counts is one number.
+-- What Census is about to update, what the monitoring lists and what the summary counts is one
+-- number.
 with counts as (
     select
         (select count(*) from {{ ref('product_property_feature_sync') }}) as to_sync,

@@ -18,7 +18,8 @@ flags as (
         current_{{ product.flag }} as is_enabled_in_salesforce,
         current_{{ product.start_date }} as started_at_in_salesforce,
         current_{{ product.updated_date }} as updated_at_in_salesforce,
-        {{ dates_differ(product) if var('compare_feature_dates') else 'false' }} as has_date_mismatch
+        {% if var('compare_feature_dates') %}{{ dates_differ(product) }}
+        {%- else %}false{% endif %} as has_date_mismatch
     from properties
     {%- if not loop.last %}
 

@@ -1,5 +1,5 @@
--- One row per Salesforce property that can be synced: what Salesforce should hold, under Salesforce's
--- own column names, beside what it holds now (`current_…`).
+-- One row per Salesforce property that can be synced: what Salesforce should hold, under its own
+-- column names, beside what it holds now (`current_…`).
 with properties as (
     select * from {{ ref('stg_salesforce__product_properties') }}
     where sync_exception is null
@@ -16,9 +16,9 @@ compared as (
         properties.created_at,
         properties.last_modified_at,
         properties.snappt_property_id_c,
-        properties.reverse_etl_id_c
+        properties.reverse_etl_id_c,
         {%- for product in product_features() %}
-        {%- set prefix = product.source_prefix %},
+        {%- set prefix = product.source_prefix %}
 
         -- {{ product.name }}
         coalesce(features.{{ prefix }}_enabled, false) as {{ product.flag }},
@@ -27,6 +27,7 @@ compared as (
         properties.{{ product.flag }} as current_{{ product.flag }},
         properties.{{ product.start_date }} as current_{{ product.start_date }},
         properties.{{ product.updated_date }} as current_{{ product.updated_date }}
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from properties
     left join features on properties.snappt_property_id_c = features.property_id

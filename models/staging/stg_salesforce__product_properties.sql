@@ -23,13 +23,14 @@ renamed as (
         cast(created_date as {{ dbt.type_timestamp() }}) as created_at,
         cast(last_modified_date as {{ dbt.type_timestamp() }}) as last_modified_at,
         {{ clean_id('snappt_property_id_c') }} as snappt_property_id_c,
-        {{ clean_id('reverse_etl_id_c') }} as reverse_etl_id_c
-        {%- for product in product_features() %},
+        {{ clean_id('reverse_etl_id_c') }} as reverse_etl_id_c,
+        {%- for product in product_features() %}
 
         -- {{ product.name }}
         cast({{ product.flag }} as boolean) as {{ product.flag }},
         cast({{ product.start_date }} as {{ dbt.type_timestamp() }}) as {{ product.start_date }},
         cast({{ product.updated_date }} as {{ dbt.type_timestamp() }}) as {{ product.updated_date }}
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from source
 ),

@@ -5,14 +5,15 @@ with source as (
 
 renamed as (
     select
-        {{ clean_id('property_id') }} as property_id
+        {{ clean_id('property_id') }} as property_id,
         {%- for product in product_features() %}
-        {%- set prefix = product.source_prefix %},
+        {%- set prefix = product.source_prefix %}
 
         -- {{ product.name }}
         cast({{ prefix }}_enabled as boolean) as {{ prefix }}_enabled,
         cast({{ prefix }}_enabled_at as {{ dbt.type_timestamp() }}) as {{ prefix }}_enabled_at,
         cast({{ prefix }}_updated_at as {{ dbt.type_timestamp() }}) as {{ prefix }}_updated_at
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from source
 ),
@@ -34,11 +35,13 @@ ranked as (
             order by
                 greatest(
                     {%- for product in product_features() %}
-                    renamed.{{ product.source_prefix }}_updated_at{% if not loop.last %},{% endif %}
+                    renamed.{{ product.source_prefix }}_updated_at
+                    {%- if not loop.last %},{% endif %}
                     {%- endfor %}
-                ) desc nulls last
-                {%- for column in feature_columns() %},
+                ) desc nulls last,
+                {%- for column in feature_columns() %}
                 renamed.{{ column }} desc nulls last
+                {%- if not loop.last %},{% endif %}
                 {%- endfor %}
         ) as recency
     from renamed

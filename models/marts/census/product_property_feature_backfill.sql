@@ -7,7 +7,9 @@ final as (
     select
         {{ census_columns() | join(',\n        ') }},
         cast(
-            ceil(row_number() over (order by reverse_etl_id_c) / {{ var("backfill_batch_size") }}.0) as int
+            ceil(
+                row_number() over (order by reverse_etl_id_c) / {{ var("backfill_batch_size") }}.0
+            ) as int
         ) as batch_number
     from cohort
 )

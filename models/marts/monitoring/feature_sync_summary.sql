@@ -14,7 +14,7 @@ with flags as (
 counted as (
     select
         cohort,
-        product
+        product,
         {%- for name, condition in {
             'properties': 'true',
             'on_in_salesforce': 'is_enabled_in_salesforce',
@@ -23,8 +23,9 @@ counted as (
             'left_on_in_salesforce': "mismatch_kind = 'left_on_in_salesforce'",
             'never_set_in_salesforce': "mismatch_kind = 'never_set_in_salesforce'",
             'mismatched': 'mismatch_kind is not null',
-        }.items() %},
+        }.items() %}
         count(distinct case when {{ condition }} then reverse_etl_id_c end) as {{ name }}
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from flags
     group by grouping sets ((cohort, product), (cohort), (product), ())

@@ -1,0 +1,54 @@
+# The two commands are `make build` and `make test`; README.md tells the rest.
+SHELL := bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+INCIDENT := --vars 'as_of_date: 2025-11-21'
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := build
+.PHONY: build sync test lint setup seeds lock
+
+build: setup  ## the incident: seed the source tables, build and test everything, show the summary
+	dbt seed
+	dbt build $(INCIDENT)
+	dbt --quiet run-operation show_feature_sync_summary $(INCIDENT)
+
+sync: setup  ## the repair: simulate the Census sync, then prove that nothing differs
+	dbt --quiet run-operation simulate_census_sync --args '{relation: product_property_feature_sync}'
+	dbt test $(INCIDENT)
+
+test: lint  ## every gate and every test
+	pytest
+
+lint: setup
+	dbt --warn-error parse --no-partial-parse
+	dbt-bouncer run
+	sqlfluff lint models tests analyses
+	ruff check
+	ruff format --check
+
+setup: .venv/.installed profiles.yml dbt_packages/.installed
+
+.venv/.installed: requirements.txt
+	@echo "Installing requirements.txt into .venv (a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv .venv
+	@pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+profiles.yml:
+	@echo "Copying profiles.yml.example to profiles.yml"
+	@cp profiles.yml.example $@
+
+dbt_packages/.installed: packages.yml package-lock.yml $(wildcard offline/dbt_utils/*/*) | .venv/.installed
+	@echo "Installing dbt_utils into dbt_packages"
+	@dbt deps > /dev/null 2>&1 || { \
+		echo "The dbt package hub did not answer: taking the stand-in from offline/ (details in logs/dbt.log)"; \
+		mkdir -p dbt_packages && cp -r offline/dbt_utils dbt_packages/; }
+	@touch $@
+
+seeds: setup  ## write the seed data anew
+	python scripts/generate_seeds.py
+
+lock: setup  ## take the newest versions that requirements.in allows
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
+		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.txt

@@ -1,0 +1,111 @@
+"""Whole runs of the project through dbtRunner, each in a temporary copy of it."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.events.base_types import EventMsg
+
+ROOT = Path(__file__).parents[2]
+INCIDENT = ("--vars", "as_of_date: 2025-11-21")
+CENSUS_RELATIONS = (
+    "product_property_feature_sync",
+    "product_property_feature_recent",
+    "product_property_feature_backfill",
+)
+FLAGS_AND_SOURCES = {
+    "fraud_detection_enabled_c": "fraud_enabled",
+    "income_verification_enabled_c": "iv_enabled",
+    "id_verification_enabled_c": "idv_enabled",
+    "idv_only_enabled_c": "idv_only_enabled",
+    "connected_payroll_enabled_c": "payroll_linking_enabled",
+    "bank_linking_enabled_c": "bank_linking_enabled",
+    "verification_of_rent_enabled_c": "vor_enabled",
+}
+
+
+@dataclass
+class Project:
+    """A copy of the project in a folder of its own, with a DuckDB warehouse of its own."""
+
+    path: Path
+    messages: list[str] = field(default_factory=list)
+
+    def dbt(self, *arguments: str) -> dbtRunnerResult:
+        """Run one dbt command in the copy; what it printed is in `messages` afterwards."""
+        self.messages.clear()
+
+        def keep(event: EventMsg) -> None:
+            if event.info.level != "debug":
+                self.messages.append(event.info.msg)
+
+        runner = dbtRunner(callbacks=[keep])
+        with contextlib.chdir(self.path):
+            return runner.invoke([*arguments])
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run SQL on the warehouse, all three catalogs attached, and return the rows."""
+        warehouse = self.path / "warehouse"
+        with duckdb.connect(str(warehouse / "crm.duckdb")) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            for catalog in ("hive_metastore", "rds"):
+                file = warehouse / f"{catalog}.duckdb"
+                connection.execute(f"attach if not exists '{file}' as {catalog}")
+            return connection.execute(sql).fetchall()
+
+    def count(self, relation: str, where: str = "true") -> int:
+        """Count the rows of a relation."""
+        return self.query(f"select count(*) from {relation} where {where}")[0][0]
+
+    @property
+    def output(self) -> str:
+        """What the last dbt command printed, as one text."""
+        return "\n".join(self.messages)
+
+
+def failures(result: dbtRunnerResult) -> dict[str, int | None]:
+    """Names of the nodes that did not succeed, with the number of failing rows."""
+    bad = ("fail", "error", "warn", "runtime error")
+    return {run.node.name: run.failures for run in result.result if run.status in bad}
+
+
+def copy_of(source: Path, target: Path) -> Project:
+    """Copy a project folder without what git, Python and the tools keep beside it."""
+    ignored = shutil.ignore_patterns(".git", ".venv", "logs", "__pycache__", ".*_cache", "python")
+    shutil.copytree(source, target, ignore=ignored)
+    # Absolute, because dbt-duckdb keeps its connection for as long as the paths read the same.
+    profile = (ROOT / "profiles.yml.example").read_text()
+    profile = profile.replace("path: warehouse/", f"path: {target}/warehouse/")
+    (target / "profiles.yml").write_text(profile)
+    return Project(target)
+
+
+@pytest.fixture(scope="session")
+def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return the project as a fresh clone has it after set-up: no table exists yet."""
+    project = copy_of(ROOT, tmp_path_factory.mktemp("empty") / "project")
+    for folder in ("target", "warehouse"):
+        shutil.rmtree(project.path / folder, ignore_errors=True)
+    (project.path / "warehouse").mkdir()
+    return project
+
+
+@pytest.fixture(scope="session")
+def incident(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return the incident, seeded and built. Tests that change it take `loop` instead."""
+    project = copy_of(empty_project.path, tmp_path_factory.mktemp("incident") / "project")
+    assert project.dbt("seed").success, project.output
+    assert project.dbt("build", *INCIDENT).success, project.output
+    return project
+
+
+@pytest.fixture
+def loop(incident: Project, tmp_path: Path) -> Iterator[Project]:
+    """Yield a copy of the built incident that the test may change."""
+    yield copy_of(incident.path, tmp_path / "project")

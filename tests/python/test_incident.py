@@ -1,0 +1,189 @@
+"""The figures of the incident, its repair and the proof."""
+
+import pytest
+from conftest import CENSUS_RELATIONS, FLAGS_AND_SOURCES, INCIDENT, Project, failures
+
+SALESFORCE = "hive_metastore.salesforce.product_property_c"
+FEATURES = "crm.sfdc_dbx.product_property_w_features"
+POST_SYNC_TEST = "nothing_differs_else_see_feature_mismatches"
+
+
+def contents(project: Project) -> dict[str, list[tuple]]:
+    """Every row of every relation of the project, by relation."""
+    relations = project.query(
+        "select table_schema || '.' || table_name from information_schema.tables"
+        " where table_catalog = 'crm' and table_name <> 'product_property_w_features' order by all"
+    )
+    return {name: project.query(f"select * from crm.{name} order by all") for (name,) in relations}
+
+
+def mismatches(project: Project) -> int:
+    """Count the properties that differ, by the one row of the summary that says so."""
+    return project.query(
+        "select mismatched from crm.sfdc_dbx.feature_sync_summary"
+        " where cohort = 'all' and product = 'All products'"
+    )[0][0]
+
+
+def test_sources_hold_the_incident(incident: Project) -> None:
+    assert incident.count(SALESFORCE) == 17102
+    assert incident.count(FEATURES) == 22784
+    missing = f"cast(id as text) not in (select snappt_property_id_c from {SALESFORCE})"
+    assert incident.count("rds.pg_rds_public.properties", missing) == 350
+
+
+def test_summary_reproduces_the_incident(incident: Project) -> None:
+    rows = incident.query(
+        "select cohort, product, properties, on_in_salesforce, on_in_truth,"
+        " missing_in_salesforce, mismatched from crm.sfdc_dbx.feature_sync_summary"
+    )
+    summary = {(cohort, product): counts for cohort, product, *counts in rows}
+    assert summary["as_of_date", "All products"] == [1296, 0, 1226, 1226, 1226]
+    assert summary["as_of_date", "Fraud Detection"] == [1296, 0, 1226, 1226, 1226]
+    assert summary["as_of_date", "Income Verification"] == [1296, 0, 1176, 1176, 1176]
+    assert summary["as_of_date", "ID Verification"] == [1296, 0, 7, 7, 7]
+    assert summary["as_of_date", "Connected Payroll"] == [1296, 0, 5, 5, 5]
+    assert summary["as_of_date", "Bank Linking"] == [1296, 0, 4, 4, 4]
+    assert summary["as_of_date", "IDV Only Mode"] == [1296, 0, 0, 0, 0]
+    assert summary["as_of_date", "Verification of Rent"] == [1296, 0, 0, 0, 0]
+    assert summary["before", "All products"][-1] == 1589
+    assert summary["all", "All products"][0] == 17102
+    assert summary["all", "All products"][-1] == 2815
+    assert len(summary) == 24
+
+
+def test_mismatches_are_named_by_kind(incident: Project) -> None:
+    kinds = incident.query(
+        "select mismatch_kind, count(*) from crm.sfdc_dbx.feature_mismatches group by all"
+    )
+    assert {kind for kind, _ in kinds} == {
+        "missing_in_salesforce",
+        "left_on_in_salesforce",
+        "never_set_in_salesforce",
+    }
+    assert incident.count("crm.sfdc_dbx.product_property_sync_exceptions") == 0
+
+
+def test_backfill_has_26_batches_of_50(incident: Project) -> None:
+    batches = incident.query(
+        "select batch_number, count(*), min(reverse_etl_id_c), max(reverse_etl_id_c)"
+        " from crm.sfdc_dbx.product_property_feature_backfill group by all order by all"
+    )
+    assert [(number, size) for number, size, *_ in batches] == [
+        *((number, 50) for number in range(1, 26)),
+        (26, 46),
+    ]
+    keys = [key for *_, first, last in batches for key in (first, last)]
+    assert keys == sorted(keys)
+
+
+WANTED_FROM_THE_NOTES = {
+    "product_property_feature_sync": " or ".join(
+        f"sf.{flag} != coalesce(feat.{source}, false)" for flag, source in FLAGS_AND_SOURCES.items()
+    ),
+    "product_property_feature_backfill": "cast(sf.created_date as date) = date '2025-11-21'",
+    "product_property_feature_recent": "sf.created_date >= date '2025-11-21' - interval 7 day",
+}
+
+
+@pytest.mark.parametrize("relation", CENSUS_RELATIONS)
+def test_census_relation_equals_the_plain_query(incident: Project, relation: str) -> None:
+    """The notes' three queries, without any of our protections, find the same rows."""
+    columns = ["sf.snappt_property_id_c", "sf.reverse_etl_id_c"]
+    for source in FLAGS_AND_SOURCES.values():
+        prefix = source.removesuffix("_enabled")
+        columns += [
+            f"coalesce(feat.{source}, false)",
+            f"feat.{prefix}_enabled_at",
+            f"feat.{prefix}_updated_at",
+        ]
+    plain = incident.query(
+        f"select {', '.join(columns)} from {SALESFORCE} sf"
+        f" left join {FEATURES} feat on sf.snappt_property_id_c = feat.property_id"
+        f" where {WANTED_FROM_THE_NOTES[relation]} order by all"
+    )
+    selected = "* exclude (batch_number)" if relation.endswith("backfill") else "*"
+    ours = incident.query(f"select {selected} from crm.sfdc_dbx.{relation} order by all")
+    assert ours == plain
+    assert len(ours) == {"sync": 2815, "backfill": 1296, "recent": 1716}[relation.split("_")[-1]]
+
+
+def test_the_loop_from_incident_to_proof(loop: Project) -> None:
+    before = loop.dbt("test", *INCIDENT)
+    assert failures(before) == {POST_SYNC_TEST: 2815}
+    assert f"Failure in test {POST_SYNC_TEST}" in loop.output
+
+    sync = ("run-operation", "simulate_census_sync", "--args")
+    assert loop.dbt(*sync, "{relation: product_property_feature_sync}").success
+    assert "2815 updated, 0 unmatched" in loop.output
+
+    after = loop.dbt("test", *INCIDENT)
+    assert after.success, failures(after)
+    assert mismatches(loop) == 0
+
+    synced = contents(loop)
+    assert not synced["sfdc_dbx.product_property_feature_sync"]
+    assert loop.dbt("build", *INCIDENT).success, loop.output
+    assert contents(loop) == synced
+
+
+def test_every_single_mismatch_fails_the_test_after_the_sync(loop: Project) -> None:
+    """The proof does not depend on the intermediate model, and one wrong flag is enough."""
+    sync = ("run-operation", "simulate_census_sync", "--args")
+    assert loop.dbt(*sync, "{relation: product_property_feature_sync}").success
+    for flag in FLAGS_AND_SOURCES:
+        loop.query(
+            f"update {SALESFORCE} set {flag} = not {flag}"
+            f" where id = (select min(id) from {SALESFORCE} where not {flag})"
+        )
+    loop.query("create or replace view crm.sfdc_dbx.product_property_feature_sync as select 1")
+    result = loop.dbt("test", "--select", POST_SYNC_TEST, *INCIDENT)
+    differing = loop.count("crm.sfdc_dbx_staging.int_product_property_features", "is_mismatched")
+    assert 0 < differing <= len(FLAGS_AND_SOURCES)
+    assert failures(result) == {POST_SYNC_TEST: differing}
+
+
+def test_backfill_in_batches_repairs_exactly_its_cohort(loop: Project) -> None:
+    others = f"select * from {SALESFORCE} where created_date < date '2025-11-21' order by all"
+    untouched = loop.query(others)
+    sync = ("run-operation", "simulate_census_sync", "--args")
+    for number in range(1, 27):
+        arguments = f"{{relation: product_property_feature_backfill, batch_number: {number}}}"
+        assert loop.dbt(*sync, arguments).success
+        assert f"{46 if number == 26 else 50} updated" in loop.output
+    cohort = loop.query(
+        "select mismatched from crm.sfdc_dbx.feature_sync_summary"
+        " where cohort = 'as_of_date' and product = 'All products'"
+    )
+    assert cohort == [(0,)]
+    assert mismatches(loop) == 1589
+    assert loop.query(others) == untouched
+
+
+def test_dates_are_compared_when_asked(loop: Project) -> None:
+    """240 seeded properties have the right flags and stale dates."""
+    asked = ("--vars", "{as_of_date: 2025-11-21, compare_feature_dates: true}")
+    assert loop.dbt("build", *asked).success, loop.output
+    assert mismatches(loop) == 2815 + 240
+    assert loop.count("crm.sfdc_dbx.feature_mismatches", "mismatch_kind = 'dates_differ'") >= 240
+    assert failures(loop.dbt("test", *asked)) == {POST_SYNC_TEST: 2815 + 240}
+    sync = ("run-operation", "simulate_census_sync", "--args")
+    assert loop.dbt(*sync, "{relation: product_property_feature_sync}", *asked).success
+    assert loop.dbt("test", *asked).success
+
+
+def test_moving_salesforce_to_unity_catalog_changes_one_var(loop: Project) -> None:
+    before = contents(loop)
+    loop.query("create schema crm.salesforce")
+    loop.query(f"create table crm.salesforce.product_property_c as from {SALESFORCE}")
+    loop.query(f"drop table {SALESFORCE}")
+
+    moved = ("--vars", "{salesforce_catalog: crm, as_of_date: 2025-11-21}")
+    assert loop.dbt("build", *moved).success, loop.output
+    after = contents(loop)
+    del after["salesforce.product_property_c"]
+    assert after == before
+
+    sync = ("run-operation", "simulate_census_sync", "--args")
+    assert loop.dbt(*sync, "{relation: product_property_feature_sync}", *moved).success
+    assert loop.dbt("test", *moved).success

@@ -1,0 +1,133 @@
+"""What must not drift apart, and how the project behaves when it is used without make."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import yaml
+from conftest import CENSUS_RELATIONS, ROOT, Project, copy_of
+
+# The field mapping of the Census sync, as its owners documented it.
+DOCUMENTED_FIELDS = """
+snappt_property_id_c reverse_etl_id_c
+fraud_detection_enabled_c fraud_detection_start_date_c fraud_detection_updated_date_c
+income_verification_enabled_c income_verification_start_date_c income_verification_updated_date_c
+id_verification_enabled_c id_verification_start_date_c id_verification_updated_date_c
+idv_only_enabled_c idv_only_start_date_c idv_only_updated_date_c
+connected_payroll_enabled_c connected_payroll_start_date_c connected_payroll_updated_date_c
+bank_linking_enabled_c bank_linking_start_date_c bank_linking_updated_date_c
+verification_of_rent_enabled_c vor_start_date_c vor_updated_date_c
+""".split()
+
+
+def manifest(project: Project, *arguments: str) -> dict:
+    """Parse the project with some dbt arguments and return its manifest."""
+    assert project.dbt("parse", *arguments).success, project.output
+    return json.loads((project.path / "target" / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("relation", CENSUS_RELATIONS)
+def test_mapping_contract_and_document_agree(incident: Project, relation: str) -> None:
+    contract = manifest(incident)["nodes"][f"model.product_property_sync.{relation}"]
+    assert contract["config"]["contract"]["enforced"]
+    extra = ["batch_number"] if relation.endswith("backfill") else []
+    assert list(contract["columns"]) == DOCUMENTED_FIELDS + extra
+    built = incident.query(f"describe crm.sfdc_dbx.{relation}")
+    assert [name for name, *_ in built] == DOCUMENTED_FIELDS + extra
+    assert incident.dbt("--quiet", "compile", "--inline", "{{ census_columns() | join(' ') }}")
+    assert incident.messages[-1].split() == DOCUMENTED_FIELDS
+
+
+def test_every_feature_column_is_mapped(incident: Project) -> None:
+    """A column that the features table has and the mapping lacks would be a forgotten product."""
+    assert incident.dbt("--quiet", "compile", "--inline", "{{ feature_columns() | join(' ') }}")
+    mapped = ["property_id", *incident.messages[-1].split()]
+    columns = incident.query("describe crm.sfdc_dbx.product_property_w_features")
+    assert mapped == [name for name, *_ in columns]
+
+
+@pytest.mark.parametrize(
+    "day",
+    ["2025-13-01", "2025-02-29", "2025-00-10", "0000-01-01", "21.11.2025", "2025-11-21' or 1"],
+)
+def test_malformed_as_of_date_says_what_is_expected(incident: Project, day: str) -> None:
+    result = incident.dbt("compile", "--vars", json.dumps({"as_of_date": day}))
+    assert not result.success
+    assert f"var as_of_date is '{day}', expected a calendar day as YYYY-MM-DD" in str(
+        result.exception
+    )
+
+
+@pytest.mark.parametrize("day", ["2024-02-29", "2025-12-31", "0001-01-01", "9999-12-31"])
+def test_calendar_days_are_accepted(incident: Project, day: str) -> None:
+    result = incident.dbt("compile", "--vars", json.dumps({"as_of_date": day}), "--quiet")
+    assert result.success, result.exception
+
+
+def test_no_seed_exists_on_databricks(incident: Project, tmp_path: Path) -> None:
+    """On Databricks the seeds' names are the real source tables."""
+    project = copy_of(incident.path, tmp_path / "project")
+    seeds = [name for name in manifest(project)["nodes"] if name.startswith("seed.")]
+    assert len(seeds) == 3
+    secrets = {"DBT_HOST": "localhost", "DBT_HTTP_PATH": "sql/1", "DBT_ACCESS_TOKEN": "none"}
+    with mock.patch.dict(os.environ, secrets):
+        nodes = manifest(project, "--target", "databricks")["nodes"]
+        moved = manifest(project, "--target", "databricks", "--vars", "salesforce_catalog: crm")
+    assert nodes
+    assert not [name for name in nodes if name.startswith("seed.")]
+
+    comparison = "model.product_property_sync.int_product_property_features"
+    assert nodes[comparison]["config"]["materialized"] == "table"
+    assert moved["nodes"][comparison]["config"]["materialized"] == "view"
+
+
+def test_seeds_are_what_the_generator_writes(tmp_path: Path) -> None:
+    generator = ROOT / "scripts" / "generate_seeds.py"
+    subprocess.run(
+        [sys.executable, generator, "--output-dir", tmp_path], check=True, capture_output=True
+    )
+    for seed in (ROOT / "seeds").glob("*.csv"):
+        assert (tmp_path / seed.name).read_bytes() == seed.read_bytes()
+
+
+def test_the_stand_in_holds_the_dbt_utils_tests_that_are_called_and_no_more(
+    incident: Project,
+) -> None:
+    called = {
+        node["test_metadata"]["name"]
+        for node in manifest(incident)["nodes"].values()
+        if (node.get("test_metadata") or {}).get("namespace") == "dbt_utils"
+    }
+    package = (ROOT / "offline/dbt_utils/macros/generic_tests.sql").read_text()
+    assert set(re.findall(r"{% (?:test|macro) (\w+)", package)) == called
+
+
+def test_the_lock_files_name_no_host() -> None:
+    for file in ("requirements.txt", "package-lock.yml"):
+        assert "://" not in (ROOT / file).read_text()
+    packages = yaml.safe_load((ROOT / "package-lock.yml").read_text())
+    assert [package["name"] for package in packages["packages"]] == ["dbt_utils"]
+
+
+def test_the_commands_of_the_readme_work_without_make(tmp_path: Path) -> None:
+    project = copy_of(ROOT, tmp_path / "project").path
+    for leftover in ("profiles.yml", "dbt_packages", "target", "warehouse/crm.duckdb"):
+        subprocess.run(["rm", "-rf", leftover], cwd=project, check=True)
+    readme = (ROOT / "README.md").read_text()
+    commands = re.search(r"### Without make\n.*?```bash\n(.*?)```", readme, re.DOTALL)
+    assert commands
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    result = subprocess.run(
+        ["bash", "-e", "-c", commands[1]],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert result.stdout.count("Completed successfully") == commands[1].count("dbt build") + 1

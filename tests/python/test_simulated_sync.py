@@ -1,0 +1,91 @@
+"""The simulated sync does what Census documents for an Update sync."""
+
+import os
+from unittest import mock
+
+import pytest
+from conftest import Project
+
+SALESFORCE = "hive_metastore.salesforce.product_property_c"
+BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"
+
+
+def sync(project: Project, arguments: str, *more: str) -> bool:
+    """Run the simulated sync with its arguments as YAML."""
+    return project.dbt("run-operation", "simulate_census_sync", "--args", arguments, *more).success
+
+
+def test_update_keyed_on_the_sync_key(loop: Project) -> None:
+    """One row of each kind, sent through the backfill table because it can be written to."""
+    keys = [key for (key,) in loop.query(f"select reverse_etl_id_c from {BACKFILL} order by all")]
+    plain, null_key, twice, unmatched, rejected, deleted = keys[:6]
+    kept = "', '".join(keys[:6])
+    loop.query(f"delete from {BACKFILL} where reverse_etl_id_c not in ('{kept}')")
+    loop.query(
+        f"update {BACKFILL} set reverse_etl_id_c = null where reverse_etl_id_c = '{null_key}'"
+    )
+    loop.query(f"insert into {BACKFILL} from {BACKFILL} where reverse_etl_id_c = '{twice}'")
+    loop.query(
+        f"update {BACKFILL} set reverse_etl_id_c = 'unknown' where reverse_etl_id_c = '{unmatched}'"
+    )
+    loop.query(
+        f"insert into {SALESFORCE} select * replace ('copy' as id) from {SALESFORCE}"
+        f" where reverse_etl_id_c = '{rejected}'"
+    )
+    loop.query(f"update {SALESFORCE} set is_deleted = true where reverse_etl_id_c = '{deleted}'")
+    loop.query(f"update {BACKFILL} set fraud_detection_start_date_c = null")
+    loop.query(
+        f"update {SALESFORCE} set fraud_detection_start_date_c = date '2020-01-01',"
+        f" reverse_etl_id_c = ' ' || reverse_etl_id_c where reverse_etl_id_c = '{plain}'"
+    )
+    before = loop.query(f"from {SALESFORCE} where trim(reverse_etl_id_c) <> '{plain}' order by all")
+
+    assert sync(loop, "{relation: product_property_feature_backfill}")
+    assert "1 updated, 2 unmatched" in loop.output
+    assert "1 rejected" in loop.output
+    assert "3 dropped" in loop.output
+
+    after = loop.query(f"from {SALESFORCE} where trim(reverse_etl_id_c) <> '{plain}' order by all")
+    assert after == before
+    expected = loop.query(
+        f"select cast(fraud_detection_updated_date_c as date) from {BACKFILL}"
+        f" where reverse_etl_id_c = '{plain}'"
+    )
+    changed = loop.query(
+        "select fraud_detection_start_date_c, last_modified_date > timestamp '2026-01-01',"
+        f" fraud_detection_updated_date_c from {SALESFORCE}"
+        f" where trim(reverse_etl_id_c) = '{plain}'"
+    )
+    assert changed == [(None, True, expected[0][0])]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("{relation: product_property_c}", "expected one of product_property_feature_sync"),
+        ("{relation: product_property_feature_sync, batch_number: 1}", "batch_number is a whole"),
+        (
+            "{relation: product_property_feature_backfill, batch_number: x}",
+            "batch_number is a whole",
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused(incident: Project, arguments: str, message: str) -> None:
+    before = incident.query(f"from {SALESFORCE} order by all")
+    assert not sync(incident, arguments)
+    assert message in incident.output
+    assert incident.query(f"from {SALESFORCE} order by all") == before
+
+
+def test_a_relation_that_is_not_built_is_named(loop: Project) -> None:
+    loop.query("drop view crm.sfdc_dbx.product_property_feature_sync")
+    assert not sync(loop, "{relation: product_property_feature_sync}")
+    assert "run `dbt build` first" in loop.output
+
+
+def test_any_other_adapter_is_refused(incident: Project) -> None:
+    secrets = {"DBT_HOST": "localhost", "DBT_HTTP_PATH": "sql/1", "DBT_ACCESS_TOKEN": "none"}
+    with mock.patch.dict(os.environ, secrets):
+        arguments = "{relation: product_property_feature_sync}"
+        assert not sync(incident, arguments, "--target", "databricks")
+    assert "simulate_census_sync runs on DuckDB only" in incident.output
