@@ -8,12 +8,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: build sync test lint setup seeds lock
 
 build: setup  ## the incident: seed the source tables, build and test everything, show the summary
-	dbt seed
+	dbt seed $(INCIDENT)
 	dbt build $(INCIDENT)
 	dbt --quiet run-operation show_feature_sync_summary $(INCIDENT)
 
 sync: setup  ## the repair: simulate the Census sync, then prove that nothing differs
-	dbt --quiet run-operation simulate_census_sync --args '{relation: product_property_feature_sync}'
+	dbt --quiet run-operation simulate_census_sync --args '{relation: product_property_feature_sync}' $(INCIDENT)
 	dbt test $(INCIDENT)
 
 test: lint  ## every gate and every test

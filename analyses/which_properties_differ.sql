@@ -1,21 +1,29 @@
 -- Which properties differ, and how? One row per property, the products that are wrong side by side.
-select
-    snappt_property_id_c,
-    reverse_etl_id_c,
-    property_name,
-    min(mismatched_since_at) as mismatched_since_at,
-    count(*) as mismatches,
-    {%- for product in product_features() %}
-    max(
-        case when product = '{{ product.name }}' then mismatch_kind end
-    ) as {{ product.source_prefix }}
-    {%- if not loop.last %},{% endif %}
-    {%- endfor %}
-from {{ ref('feature_mismatches') }}
-group by
-    snappt_property_id_c,
-    reverse_etl_id_c,
-    property_name
+with mismatches as (
+    select * from {{ ref('feature_mismatches') }}
+),
+
+final as (
+    select
+        snappt_property_id_c,
+        reverse_etl_id_c,
+        property_name,
+        min(mismatched_since_at) as mismatched_since_at,
+        count(*) as mismatches,
+        {%- for product in product_features() %}
+        max(
+            case when product = '{{ product.name }}' then mismatch_kind end
+        ) as {{ product.source_prefix }}
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from mismatches
+    group by
+        snappt_property_id_c,
+        reverse_etl_id_c,
+        property_name
+)
+
+select * from final
 order by
     mismatches desc,
     reverse_etl_id_c asc

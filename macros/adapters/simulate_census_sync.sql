@@ -88,11 +88,10 @@
     {% set counts = run_query(count_outcomes).rows[0] %}
     {# A run-operation ends with a rollback unless it says otherwise. #}
     {% do run_query("commit") %}
-    {% do log(
+    {% do print(
         "Simulated sync of " ~ relation ~ (", batch " ~ batch_number if batch_number is not none else "") ~ ": "
         ~ counts[0] ~ " updated, " ~ counts[1] ~ " unmatched (no such sync key in Salesforce), "
         ~ counts[2] ~ " rejected (sync key twice in Salesforce), "
-        ~ counts[3] ~ " dropped (no sync key, or sync key twice in the relation)",
-        info=true
+        ~ counts[3] ~ " dropped (no sync key, or sync key twice in the relation)"
     ) %}
 {% endmacro %}
