@@ -11,9 +11,8 @@ final as (
         min(mismatched_since_at) as mismatched_since_at,
         count(*) as mismatches,
         {%- for product in product_features() %}
-        max(
-            case when product = '{{ product.name }}' then mismatch_kind end
-        ) as {{ product.source_prefix }}
+        {%- set its_kind = "case when product = '" ~ product.name ~ "' then mismatch_kind end" %}
+        max({{ its_kind }}) as {{ product.source_prefix }}
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from mismatches
