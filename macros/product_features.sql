@@ -72,3 +72,12 @@
     {% endfor %}
     {{ return(columns) }}
 {% endmacro %}
+
+
+{% macro newest_update() -%}
+    greatest(
+        {%- for product in product_features() -%}
+        {{ product.source_prefix }}_updated_at{% if not loop.last %}, {% endif %}
+        {%- endfor -%}
+    )
+{%- endmacro %}

@@ -29,6 +29,8 @@
     {% endif %}
 
     {% set salesforce = source("salesforce", "product_property_c") %}
+    {% set deleted_column = optional_column("salesforce_deleted_column") %}
+    {% set is_live = "not coalesce(records." ~ deleted_column ~ ", false)" if deleted_column else "true" %}
     {# Copied first, because the sync view reads the table that the update changes. #}
     {% set copy_rows %}
         create or replace temp table census_run as
@@ -44,8 +46,8 @@
             select
                 {{ clean_id("reverse_etl_id_c") }} as sync_key,
                 count(*) as records_with_key
-            from {{ salesforce }}
-            where not coalesce(is_deleted, false)
+            from {{ salesforce }} as records
+            where {{ is_live }}
             group by all
         )
 
@@ -66,13 +68,14 @@
             {% for column in census_columns() if column != "reverse_etl_id_c" %}
             {{ column }} = census_run.{{ column }},
             {% endfor %}
-            last_modified_date = current_timestamp,
-            _fivetran_synced = current_timestamp
+            {% for name in ["salesforce_last_modified_column", "salesforce_loaded_at_column"] if optional_column(name) %}
+            {{ optional_column(name) }} = current_timestamp,
+            {% endfor %}
         from census_run
         where
             census_run.outcome = 'updated'
             and census_run.reverse_etl_id_c = {{ clean_id("records.reverse_etl_id_c") }}
-            and not coalesce(records.is_deleted, false)
+            and {{ is_live }}
     {% endset %}
     {% set count_outcomes %}
         select

@@ -1,7 +1,10 @@
 -- One row per Salesforce property that is not deleted.
+{%- set deleted_column = optional_column('salesforce_deleted_column') %}
 with source as (
     select * from {{ source('salesforce', 'product_property_c') }}
-    where not coalesce(is_deleted, false)
+    {%- if deleted_column %}
+    where not coalesce({{ deleted_column }}, false)
+    {%- endif %}
 ),
 
 sync_keys as (
@@ -21,7 +24,10 @@ renamed as (
         id as salesforce_id,
         name as property_name,
         cast(created_date as {{ dbt.type_timestamp() }}) as created_at,
-        cast(last_modified_date as {{ dbt.type_timestamp() }}) as last_modified_at,
+        cast(
+            {{ optional_column('salesforce_last_modified_column') or 'null' }}
+            as {{ dbt.type_timestamp() }}
+        ) as last_modified_at,
         {{ clean_id('snappt_property_id_c') }} as snappt_property_id_c,
         {{ clean_id('reverse_etl_id_c') }} as reverse_etl_id_c,
         {%- for product in product_features() %}

@@ -33,12 +33,7 @@ ranked as (
         row_number() over (
             partition by renamed.property_id
             order by
-                greatest(
-                    {%- for product in product_features() %}
-                    renamed.{{ product.source_prefix }}_updated_at
-                    {%- if not loop.last %},{% endif %}
-                    {%- endfor %}
-                ) desc nulls last,
+                {{ newest_update() }} desc nulls last,
                 {%- for column in feature_columns() %}
                 renamed.{{ column }} desc nulls last
                 {%- if not loop.last %},{% endif %}

@@ -19,6 +19,7 @@ CENSUS_RELATIONS = (
     "product_property_feature_recent",
     "product_property_feature_backfill",
 )
+POST_SYNC_TEST = "nothing_differs_else_see_feature_mismatches"
 FLAGS_AND_SOURCES = {
     "fraud_detection_enabled_c": "fraud_enabled",
     "income_verification_enabled_c": "iv_enabled",

@@ -125,7 +125,7 @@ RULES = (
 # What the engine would answer, but not as Databricks does.
 UNKNOWN_METADATA = re.compile(r"\b(information_schema|system)`?\.|^show\s+views\b", re.I)
 QUERY = re.compile(r"[\s(]*(?:select|with|values|show|desc|describe|explain)\b", re.I)
-LEADING_COMMENTS = re.compile(r"\A(?:\s+|/\*.*?\*/|--[^\n]*\n)+", re.S)
+LEADING_COMMENTS = re.compile(r"\A(?:\s+|/\*.*?\*/|--[^\n]*\n)*", re.S)
 
 # The parts of information_schema that the adapter reads. But for tables and columns, they are
 # about things that the engine does not have: always empty.
@@ -301,7 +301,7 @@ class DatabricksHarness:
 
     def _fetch(self, sql: str) -> pa.Table:
         frame = self._spark.sql(sql)  # this runs a command, while a query runs when it is fetched
-        return frame.toArrow() if QUERY.match(sql) else NO_RESULT
+        return frame.toArrow() if QUERY.match(LEADING_COMMENTS.sub("", sql)) else NO_RESULT
 
     def _schemas(self, catalog: str) -> list[str]:
         return self._fetch(f"show schemas in `{catalog}`")[0].to_pylist()

@@ -1,11 +1,17 @@
 """The figures of the incident, its repair and the proof."""
 
 import pytest
-from conftest import CENSUS_RELATIONS, FLAGS_AND_SOURCES, INCIDENT, Project, failures
+from conftest import (
+    CENSUS_RELATIONS,
+    FLAGS_AND_SOURCES,
+    INCIDENT,
+    POST_SYNC_TEST,
+    Project,
+    failures,
+)
 
 SALESFORCE = "hive_metastore.salesforce.product_property_c"
 FEATURES = "crm.sfdc_dbx.product_property_w_features"
-POST_SYNC_TEST = "nothing_differs_else_see_feature_mismatches"
 
 
 def contents(project: Project) -> dict[str, list[tuple]]:
