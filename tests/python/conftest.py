@@ -1,6 +1,8 @@
 """Whole runs of the project through dbtRunner, each in a temporary copy of it."""
 
 import contextlib
+import io
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +11,8 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
+from databricks_harness import LEADING_COMMENTS, DatabricksHarness
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 
@@ -70,6 +74,40 @@ class Project:
         return "\n".join(self.messages)
 
 
+class Databricks(DatabricksHarness):
+    """The project on the Databricks adapter, used as a Project is."""
+
+    def __init__(self, project: Path, workdir: Path) -> None:
+        """Take the project's folder and a folder for everything that dbt writes."""
+        targets = {
+            "prod": ("crm", "sfdc_dbx"),
+            "dev": ("crm", "dbt_dev"),
+            "careless": ("crm", "SFDC_DBX"),
+        }
+        super().__init__(workdir, targets=targets)
+        self.project = project
+        self.output = ""
+
+    def dbt(self, *arguments: str) -> dbtRunnerResult:
+        """Run one dbt command; `statements` and `output` are its own afterwards."""
+        self.statements.clear()
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            result = super().dbt(*arguments, project_dir=self.project)
+        self.output = printed.getvalue()
+        return result
+
+    query = DatabricksHarness.sql
+
+    def sent(self, pattern: str) -> list[str]:
+        """Return the statements of the last command that begin with a pattern.
+
+        Without the comment that dbt puts before them, white space folded, case ignored.
+        """
+        folded = (" ".join(LEADING_COMMENTS.sub("", sql).split()) for sql in self.statements)
+        return [sql for sql in folded if re.match(pattern, sql, re.I)]
+
+
 def failures(result: dbtRunnerResult) -> dict[str, int | None]:
     """Names of the nodes that did not succeed, with the number of failing rows."""
     bad = ("fail", "error", "warn", "runtime error")
@@ -110,3 +148,40 @@ def incident(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 def loop(incident: Project, tmp_path: Path) -> Iterator[Project]:
     """Yield a copy of the built incident that the test may change."""
     yield copy_of(incident.path, tmp_path / "project")
+
+
+SOURCE_TABLES = {
+    "product_property_c": "hive_metastore.salesforce.product_property_c",
+    "product_property_w_features": "crm.sfdc_dbx.product_property_w_features",
+    "properties": "rds.pg_rds_public.properties",
+}
+
+
+def load_seed(databricks: Databricks, seed: str, table: str) -> None:
+    """Create a table on Databricks from one of the seed files."""
+    seeds = yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
+    types = next(entry["config"]["column_types"] for entry in seeds if entry["name"] == seed)
+    types = {column: kind.replace("varchar", "string") for column, kind in types.items()}
+    databricks.load_csv(table, ROOT / "seeds" / f"{seed}.csv", types)
+
+
+@pytest.fixture(scope="session")
+def databricks(
+    empty_project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Databricks]:
+    """Yield the incident on Databricks, loaded and built, the Salesforce table not yet moved.
+
+    One for all tests, in the order in which they stand: each leaves it as it found it, or says so.
+    """
+    with Databricks(empty_project.path, tmp_path_factory.mktemp("databricks")) as databricks:
+        for seed, table in SOURCE_TABLES.items():
+            load_seed(databricks, seed, table)
+        result = databricks.dbt("build", *INCIDENT)
+        assert result.success, databricks.output
+        yield databricks
+
+
+@pytest.fixture(params=["duckdb", "databricks"])
+def engine(request: pytest.FixtureRequest) -> Project | Databricks:
+    """Return the built incident on either engine."""
+    return request.getfixturevalue("loop" if request.param == "duckdb" else "databricks")

@@ -89,6 +89,11 @@ RULES = (
         "unknown to the engine: made from its SHOW TABLE EXTENDED",
     ),
     Rule(
+        r"^show catalogs$",
+        lambda h, m: pa.table({"catalog": sorted([*h.catalogs, *h.locked, "system"])}),
+        "the engine has other columns, and neither `system` nor a catalog that may not be used",
+    ),
+    Rule(
         r"^show (?:schemas|databases)\b",
         lambda h, m: h._fetch(m.string).select([0]).rename_columns(["databaseName"]),
         "the engine has other columns than Databricks",
@@ -127,12 +132,13 @@ UNKNOWN_METADATA = re.compile(r"\b(information_schema|system)`?\.|^show\s+views\
 QUERY = re.compile(r"[\s(]*(?:select|with|values|show|desc|describe|explain)\b", re.I)
 LEADING_COMMENTS = re.compile(r"\A(?:\s+|/\*.*?\*/|--[^\n]*\n)*", re.S)
 
-# The parts of information_schema that the adapter reads. But for tables and columns, they are
+# The parts of information_schema that are read. But for schemata, tables and columns, they are
 # about things that the engine does not have: always empty.
 TABLE_KEY = "table_catalog table_schema table_name"
 TAG_KEY = "catalog_name schema_name table_name"
 CONSTRAINT_KEY = "constraint_catalog constraint_schema constraint_name"
 INFORMATION_SCHEMA = {
+    "schemata": "catalog_name schema_name",
     "tables": f"{TABLE_KEY} table_type data_source_format table_owner comment last_altered",
     "columns": f"{TABLE_KEY} column_name ordinal_position is_nullable full_data_type",
     "row_filters": f"{TABLE_KEY} filter_name target_columns",
@@ -159,12 +165,17 @@ class DatabricksHarness:
         catalogs: Sequence[str] = ("hive_metastore", "crm", "rds"),
         targets: Mapping[str, tuple[str, str]] | None = None,
         dbr: str = "16.4",
+        locked: Sequence[str] = ("locked",),
     ) -> None:
-        """Name the catalogs, the targets (catalog, schema; the first is the default), the DBR."""
+        """Name the catalogs, the targets (catalog, schema; the first is the default), the DBR.
+
+        The locked catalogs are shown, but any statement about what is in them is refused.
+        """
         self.workdir = workdir.resolve()
         self.catalogs = tuple(catalogs)
         self.targets = targets or {"prod": ("crm", "sfdc_dbx"), "dev": ("crm", "dbt_dev")}
         self.dbr = dbr
+        self.locked = tuple(locked)
         #: What the adapter sent, word for word, with dbt's query comment.
         self.statements: list[str] = []
         #: Counts down: the n-th statement from now fails, once. The first of a dbt command asks
@@ -178,10 +189,10 @@ class DatabricksHarness:
         with contextlib.ExitStack() as stack:  # closes what is open when a step fails
             self.workdir.mkdir(parents=True, exist_ok=True)
             self._data = stack.enter_context(TemporaryDirectory(dir=self.workdir))
-            stack.enter_context(patch.dict(os.environ, self._environment()))
             stack.callback(reset_adapters)
-            server = SparkConnectServer("127.0.0.1", 0)
-            server.start(background=True)
+            with patch.dict(os.environ, self._environment()):
+                server = SparkConnectServer("127.0.0.1", 0)
+                server.start(background=True)
             stack.callback(server.stop)
             address = "{}:{}".format(*server.listening_address)
             self._spark = SparkSession.builder.remote(f"sc://{address}").create()
@@ -227,7 +238,11 @@ class DatabricksHarness:
         """Run a dbt command in the project's folder."""
         # The adapter keeps the runtime's abilities until the process ends.
         DatabricksConnectionManager._dbr_capabilities_cache.clear()
-        with contextlib.chdir(project_dir), patch("databricks.sql.connect", self._connect):
+        with (
+            contextlib.chdir(project_dir),
+            patch.dict(os.environ, self._environment()),
+            patch("databricks.sql.connect", self._connect),
+        ):
             return dbtRunner().invoke([*args, "--profile", "harness"])
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
@@ -285,6 +300,8 @@ class DatabricksHarness:
 
     def _run(self, statement: str) -> pa.Table:
         sql = LEADING_COMMENTS.sub("", statement).rstrip()
+        if match := re.search(rf"`?\b({'|'.join(self.locked)})\b`?\.", sql, re.I):
+            raise _error(f"[INSUFFICIENT_PERMISSIONS] USE CATALOG on {match[1]}", statement)
         try:
             for rule in RULES:
                 pattern = rule.pattern.replace(" ", r"\s+")
@@ -337,6 +354,9 @@ class DatabricksHarness:
             return f"information_schema.{part}"  # which is refused
         catalogs = [catalog] if catalog in self.catalogs else self.catalogs
         rows: list[dict[str, Any]] = []
+        if part == "schemata":
+            shown = [c for c in catalogs if c != "hive_metastore"]
+            rows = [{"catalog_name": c, "schema_name": s} for c in shown for s in self._schemas(c)]
         if part in ("tables", "columns"):
             places = [(c, schema) for c in catalogs for schema in self._schemas(c)]
             rows = [relation for place in places for relation in self._relations(*place)]

@@ -1,127 +1,171 @@
 """The same project through the unmodified dbt-databricks adapter: same rows, no surprises."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from datetime import datetime
 
-import pytest
-import yaml
-from conftest import CENSUS_RELATIONS, INCIDENT, POST_SYNC_TEST, ROOT, Project, failures
-from databricks_harness import DatabricksHarness
-from dbt.cli.main import dbtRunnerResult
+from conftest import (
+    CENSUS_RELATIONS,
+    FLAGS_AND_SOURCES,
+    INCIDENT,
+    POST_SYNC_TEST,
+    SOURCE_TABLES,
+    Databricks,
+    Project,
+    failures,
+    load_seed,
+)
 
-SOURCES = {
-    "product_property_c": "hive_metastore.salesforce.product_property_c",
-    "product_property_w_features": "crm.sfdc_dbx.product_property_w_features",
-    "properties": "rds.pg_rds_public.properties",
-}
-TARGETS = {
-    "prod": ("crm", "sfdc_dbx"),
-    "dev": ("crm", "dbt_dev"),
-    "careless": ("crm", "SFDC_DBX"),
-}
+SALESFORCE = SOURCE_TABLES["product_property_c"]
 MOVED = ("--vars", "{as_of_date: 2025-11-21, salesforce_catalog: crm}")
-# The same type under its name in either engine.
-TYPES = {"varchar": "string", "integer": "int", "timestamp with time zone": "timestamp"}
-NAME = r"`?(\w+)`?\.`?(\w+)`?\.`?(\w+)`?"
+# DuckDB's names of the types, in Spark's words.
+TYPES = {"VARCHAR": "string", "INTEGER": "int"}
+NAME = r"`(\w+)`\.`(\w+)`\.`(\w+)`"
 
 
-class Databricks(DatabricksHarness):
-    """The harness, bound to one project folder."""
-
-    project: Path
-
-    def run(self, *arguments: str) -> dbtRunnerResult:
-        """Run one dbt command; `statements` then holds what this command sent."""
-        self.statements.clear()
-        return self.dbt(*arguments, project_dir=self.project)
-
-    def relations(self) -> dict[str, str]:
-        """Kind (view or table) of every relation that the project has made, by schema.name."""
-        rows = self.sql(
-            "select table_schema, table_name, table_type from crm.information_schema.tables"
-        )
-        return {
-            f"{schema}.{name}": "view" if kind == "VIEW" else "table"
-            for schema, name, kind in rows
-            if schema.startswith("sfdc_dbx") and name not in SOURCES
-        }
-
-    def sent(self, pattern: str) -> list[str]:
-        """Return the statements of the last command in which a pattern occurs, case ignored."""
-        return [sql for sql in self.statements if re.search(pattern, sql, re.I | re.S)]
+def relations(databricks: Databricks) -> dict[str, str]:
+    """Kind (view or table) of every relation of the project, by schema.name."""
+    rows = databricks.query(
+        "select table_schema, table_name, table_type from crm.information_schema.tables"
+        " where table_schema in ('sfdc_dbx', 'sfdc_dbx_staging')"
+    )
+    return {
+        f"{schema}.{name}": "view" if kind == "VIEW" else "table"
+        for schema, name, kind in rows
+        if name not in SOURCE_TABLES
+    }
 
 
-@pytest.fixture(scope="module")
-def databricks(
-    empty_project: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Databricks]:
-    """Yield Databricks with the incident loaded and built, the Salesforce table not yet moved."""
-    seeds = yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
-    with Databricks(tmp_path_factory.mktemp("databricks"), targets=TARGETS) as harness:
-        harness.project = empty_project.path
-        for seed in seeds:
-            types = {
-                column: kind.replace("varchar", "string")
-                for column, kind in seed["config"]["column_types"].items()
-            }
-            file = ROOT / "seeds" / f"{seed['name']}.csv"
-            harness.load_csv(SOURCES[seed["name"]], file, types)
-        result = harness.run("build", *INCIDENT)
-        assert result.success, failures(result)
-        yield harness
+def tables(databricks: Databricks) -> set[str]:
+    """Names of the project's relations that are tables."""
+    return {name for name, kind in relations(databricks).items() if kind == "table"}
 
 
-def catalogs_under(views: dict[str, str], name: str) -> set[str]:
+def read_by_views(databricks: Databricks) -> dict[str, set[str]]:
+    """Map each persistent view that the last command created to the relations it reads."""
+    views = {}
+    for sql in databricks.sent("create or replace view"):
+        view, *read = (".".join(parts).lower() for parts in re.findall(NAME, sql))
+        views[view] = set(read)
+    return views
+
+
+def catalogs_under(views: dict[str, set[str]], name: str) -> set[str]:
     """Catalogs of the tables that a relation reads, through all views in between."""
     if name not in views:
         return {name.split(".")[0]}
-    read = {".".join(parts).lower() for parts in re.findall(NAME, views[name])}
-    return set().union(*(catalogs_under(views, other) for other in read - {name}))
+    return set().union(*(catalogs_under(views, other) for other in views[name]))
 
 
-def created_views(databricks: Databricks) -> dict[str, str]:
-    """Text of each persistent view that the last command created, by its full name."""
-    views = {}
-    for sql in databricks.sent(r"\bcreate or replace view\b"):
-        head, body = re.split(r"\bas\s+(?=--|with\b|select\b)", sql, maxsplit=1, flags=re.I)
-        views[".".join(re.search(NAME, head).groups()).lower()] = body
-    return views
+def plain(row: tuple) -> str:
+    """Write a row down, without the time zone of its timestamps: UTC, and DuckDB's have none."""
+    return repr(tuple(v.replace(tzinfo=None) if isinstance(v, datetime) else v for v in row))
 
 
 def assert_same_rows(databricks: Databricks, incident: Project) -> None:
     """Compare every relation of the project with DuckDB's, names, types and rows."""
-    for name in databricks.relations():
-        duckdb_types = {
-            column: TYPES.get(kind.lower(), kind.lower())
-            for column, kind, *_ in incident.query(f"describe crm.{name}")
-        }
-        spark_types = {column: kind for column, kind, _ in databricks.sql(f"describe crm.{name}")}
-        assert spark_types == duckdb_types, name
-        columns = ", ".join(
-            f"cast({column} at time zone 'UTC' as timestamp) as {column}" if False else column
-            for column in duckdb_types
-        )
-        theirs = databricks.sql(f"select {columns} from crm.{name}")
-        ours = incident.query(f"select {columns} from crm.{name}")
-        assert sorted(map(repr, map(plain, theirs))) == sorted(map(repr, ours)), name
+    for name in relations(databricks):
+        described = incident.query(f"describe crm.{name}")
+        types = {column: TYPES.get(kind, kind.lower()) for column, kind, *_ in described}
+        columns = databricks.query(f"describe table crm.{name}")
+        assert {column: kind for column, kind, *_ in columns} == types, name
+        theirs = databricks.query(f"select * from crm.{name}")
+        ours = incident.query(f"select * from crm.{name}")
+        assert sorted(map(plain, theirs)) == sorted(map(plain, ours)), name
 
 
-def plain(row: tuple) -> tuple:
-    """Take the time zone, which is UTC, off a row's timestamps, as DuckDB's have none."""
-    return tuple(v.replace(tzinfo=None) if hasattr(v, "tzinfo") else v for v in row)
-
-
-def test_same_relations_and_rows_while_salesforce_is_in_hive_metastore(
+def test_same_rows_while_salesforce_is_in_hive_metastore(
     databricks: Databricks, incident: Project
 ) -> None:
-    tables = {name for name, kind in databricks.relations().items() if kind == "table"}
-    assert tables == {
+    assert tables(databricks) == {
         "sfdc_dbx.product_property_feature_backfill",
         "sfdc_dbx_staging.int_product_property_features",
     }
-    views = created_views(databricks)
-    assert len(views) == len(databricks.relations()) - len(tables)
-    for view in views:
-        assert len(catalogs_under(views, view)) == 1, view
+    assert len(relations(databricks)) == 11
     assert_same_rows(databricks, incident)
+
+
+def test_every_run_renews_relations_descriptions_and_grants_in_place(
+    databricks: Databricks,
+) -> None:
+    granted = ("--vars", "{as_of_date: 2025-11-21, census_principal: census-reader}")
+    for _ in range(2):
+        assert databricks.dbt("run", *granted).success, databricks.output
+        assert not databricks.sent("drop|alter .* rename")
+        views = read_by_views(databricks)
+        assert len(views) == len(relations(databricks)) - len(tables(databricks))
+        assert not [view for view in views if len(catalogs_under(views, view)) > 1]
+        for relation in CENSUS_RELATIONS:
+            assert len(databricks.sent(rf"create or replace (view|table) \S+`{relation}`")) == 1
+
+        for view in CENSUS_RELATIONS[:2]:
+            (created,) = databricks.sent(rf"create or replace view \S+`{view}`")
+            assert created.count(" comment '") == 24
+        backfill = f"`crm`.`sfdc_dbx`.`{CENSUS_RELATIONS[2]}`"
+        (created,) = databricks.sent(rf"create or replace table {backfill}")
+        assert "comment 'For the one-off repair of a cohort" in created
+        described = rf"comment on column {backfill}|alter table {backfill} .*comment"
+        assert len(databricks.sent(described)) == 24
+
+        for relation in relations(databricks):
+            name = ".".join(f"`{part}`" for part in ("crm", *relation.split(".")))
+            readers = {row[:2] for row in databricks.query(f"show grants on {name}")}
+            is_for_census = relation.split(".")[1] in CENSUS_RELATIONS
+            assert readers == ({("census-reader", "SELECT")} if is_for_census else set())
+
+
+def test_docs_are_generated(databricks: Databricks) -> None:
+    result = databricks.dbt("docs", "generate", *INCIDENT)
+    assert result.success, databricks.output
+    assert len(result.result.nodes) == len(relations(databricks))
+
+
+def test_summary_is_shown_and_a_simulated_sync_refused(databricks: Databricks) -> None:
+    assert databricks.dbt("run-operation", "show_feature_sync_summary").success
+    assert re.search(r" all +All products +17102 ", databricks.output)
+    sync = "{relation: product_property_feature_sync}"
+    assert not databricks.dbt("run-operation", "simulate_census_sync", "--args", sync).success
+    assert "simulate_census_sync runs on DuckDB only" in databricks.output
+    assert not databricks.sent("update|merge|create")
+
+
+def test_a_careless_target_is_refused_before_anything_is_sent(databricks: Databricks) -> None:
+    result = databricks.dbt("build", "--target", "careless")
+    assert "Target 'careless' may not write to the production schema" in str(result.exception)
+    assert not databricks.statements
+
+
+def test_a_developers_target_writes_to_its_own_schemas(databricks: Databricks) -> None:
+    assert databricks.dbt("run", "--target", "dev", *INCIDENT).success, databricks.output
+    written = databricks.sent("create or replace (view|table)")
+    assert {re.search(NAME, sql)[2] for sql in written} == {"dbt_dev", "dbt_dev_staging"}
+
+
+def test_the_loop_from_incident_to_proof(databricks: Databricks) -> None:
+    assert failures(databricks.dbt("test", *INCIDENT)) == {POST_SYNC_TEST: 2815}
+    flags = ", ".join(f"replica.{flag} = sync.{flag}" for flag in FLAGS_AND_SOURCES)
+    databricks.query(
+        f"merge into {SALESFORCE} as replica"
+        " using (select * from crm.sfdc_dbx.product_property_feature_sync) as sync"
+        " on replica.reverse_etl_id_c = sync.reverse_etl_id_c"
+        f" when matched then update set {flags}"
+    )
+    after = databricks.dbt("test", *INCIDENT)
+    load_seed(databricks, "product_property_c", SALESFORCE)
+    assert after.success, databricks.output
+
+
+def test_same_rows_after_salesforce_has_moved_to_unity_catalog(
+    databricks: Databricks, incident: Project
+) -> None:
+    moved_to = "crm.salesforce.product_property_c"
+    load_seed(databricks, "product_property_c", moved_to)
+    databricks.query(f"drop table {SALESFORCE}")
+    result = databricks.dbt("build", *MOVED)
+    assert result.success, databricks.output
+    assert tables(databricks) == {"sfdc_dbx.product_property_feature_backfill"}
+    assert not databricks.sent("drop .*product_property_feature_(sync|recent|backfill)`$")
+    assert_same_rows(databricks, incident)
+    proof = databricks.dbt("test", "--select", POST_SYNC_TEST, *MOVED)
+    assert failures(proof) == {POST_SYNC_TEST: 2815}
+    load_seed(databricks, "product_property_c", SALESFORCE)
+    databricks.query(f"drop table {moved_to}")

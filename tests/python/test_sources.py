@@ -1,0 +1,136 @@
+"""Finding, checking and comparing the source tables, on both engines."""
+
+import pytest
+from conftest import INCIDENT, SOURCE_TABLES, Databricks, Project
+
+SALESFORCE = SOURCE_TABLES["product_property_c"]
+Engine = Project | Databricks
+
+
+def create_table(engine: Engine, name: str, select: str) -> None:
+    """Create or replace a table, and its schema, from a query."""
+    using = "using delta" if isinstance(engine, Databricks) else ""
+    engine.query(f"create schema if not exists {name.rpartition('.')[0]}")
+    engine.query(f"create or replace table {name} {using} as {select}")
+
+
+def run_operation(engine: Engine, name: str, variables: str = "{}") -> bool:
+    """Run a run-operation with vars as YAML."""
+    return engine.dbt("--quiet", "run-operation", name, "--vars", variables).success
+
+
+def test_find_salesforce_table(engine: Engine) -> None:
+    assert run_operation(engine, "find_salesforce_table")
+    assert "  crm: not there" in engine.output
+    assert "  hive_metastore: found, 17102 rows, newest _fivetran_synced 2025-11-22 00:20:00" in (
+        engine.output
+    )
+    assert "The var salesforce_catalog is hive_metastore: right." in engine.output
+    if isinstance(engine, Databricks):
+        assert "  locked: may not be read" in engine.output
+
+    variables = "{salesforce_catalog: crm, salesforce_loaded_at_column: none}"
+    assert run_operation(engine, "find_salesforce_table", variables)
+    assert "The var salesforce_catalog is crm, and the table is not there." in engine.output
+    assert "--vars 'salesforce_catalog: hive_metastore'" in engine.output
+
+    assert run_operation(engine, "find_salesforce_table", "salesforce_schema: elsewhere")
+    assert "found nowhere: check the var salesforce_schema (now elsewhere)" in engine.output
+
+
+def test_check_sources(engine: Engine) -> None:
+    assert run_operation(engine, "check_sources")
+    assert engine.output.count("columns are there") == 3
+
+    create_table(engine, "crm.faulty.properties", "select 1 as id, 'a' as name, true as created_at")
+    variables = "{rds_catalog: crm, rds_schema: faulty, salesforce_catalog: nowhere}"
+    assert not run_operation(engine, "check_sources", variables)
+    assert "created_at: is boolean, expected date or timestamp" in engine.output
+    assert "updated_at: missing: add the column to the table" in engine.output
+    assert "there is no catalog nowhere: check the vars salesforce_catalog" in engine.output
+    assert "3 fault(s) in the sources, listed above" in engine.output
+
+    variables = "{salesforce_catalog: locked, features_schema: elsewhere}"
+    assert not run_operation(engine, "check_sources", variables)
+    assert "not there: check the vars features_catalog and features_schema" in engine.output
+    if isinstance(engine, Databricks):
+        assert "the catalog locked may not be read: ask for USE CATALOG" in engine.output
+
+
+def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
+    optional = "is_deleted", "last_modified_date", "_fivetran_synced"
+    columns = engine.query(
+        f"describe {'table ' if isinstance(engine, Databricks) else ''}{SALESFORCE}"
+    )
+    kept = ", ".join(name for name, *_ in columns if name not in optional)
+    create_table(
+        engine,
+        "crm.lacking.product_property_c",
+        f"select {kept} from {SALESFORCE} where reverse_etl_id_c < 'prop_2'",
+    )
+    place = "salesforce_catalog: crm, salesforce_schema: lacking, as_of_date: 2025-11-21"
+    assert not run_operation(engine, "check_sources", f"{{{place}}}")
+    for column in optional:
+        assert f"{column}: missing" in engine.output.replace("`", "").replace('"', "")
+
+    without = ", ".join(
+        f"salesforce_{column}_column: none" for column in ("deleted", "last_modified", "loaded_at")
+    )
+    variables = f"{{{place}, {without}, production_schema: other}}"
+    assert run_operation(engine, "check_sources", variables)
+    target = ("--target", "dev") if isinstance(engine, Databricks) else ()
+    assert engine.dbt("build", *target, "--vars", variables).success, engine.output
+    schema = "dbt_dev_staging" if isinstance(engine, Databricks) else "sfdc_dbx_staging"
+    counts = engine.query(
+        f"select count(*), count(last_modified_at) from crm.{schema}.int_product_property_features"
+    )
+    expected = engine.query("select count(*), 0 from crm.lacking.product_property_c")
+    assert [tuple(row) for row in counts] == [tuple(row) for row in expected]
+    freshness = engine.dbt("source", "freshness", *target, "--vars", variables)
+    assert [run.node.name for run in freshness.result] == ["product_property_w_features"]
+
+
+@pytest.mark.parametrize(("hours", "status"), [(10**6, "pass"), (1, "error")])
+def test_freshness(engine: Engine, hours: int, status: str) -> None:
+    """The seeds are from 2025: old, unless a century counts as fresh."""
+    variables = ", ".join(
+        f"{source}_{level}_after_hours: {hours}"
+        for source in ("salesforce", "features")
+        for level in ("warn", "error")
+    )
+    result = engine.dbt("source", "freshness", "--vars", f"{{{variables}}}").result
+    assert {run.node.name: run.status for run in result} == {
+        "product_property_c": status,
+        "product_property_w_features": status,
+    }
+    newest = {run.node.name: str(run.max_loaded_at)[:19] for run in result}
+    assert newest["product_property_c"] == "2025-11-22 00:20:00"
+    assert newest["product_property_w_features"] == "2025-11-21 22:59:54"
+
+
+def test_compare_salesforce_catalogs(engine: Engine) -> None:
+    copy = "crm.salesforce.product_property_c"
+
+    def compare() -> dict[str, int]:
+        shown = engine.dbt("show", "--select", "compare_salesforce_catalogs", *INCIDENT)
+        table = shown.result.results[0].agate_table
+        return {k: int(v) for k, v in table.rows[0].dict().items() if v}
+
+    create_table(engine, copy, f"select * from {SALESFORCE}")
+    assert compare() == {"rows_in_hive_metastore": 17102, "rows_in_crm": 17102}
+
+    ids = sorted(row[0] for row in engine.query(f"select id from {copy}"))
+    engine.query(f"delete from {copy} where id = '{ids[0]}'")
+    engine.query(f"update {copy} set name = null, is_deleted = true where id = '{ids[1]}'")
+    engine.query(f"update {copy} set name = 'other' where id = '{ids[2]}'")
+    engine.query(f"update {copy} set id = 'new' where id = '{ids[3]}'")
+    assert compare() == {
+        "rows_in_hive_metastore": 17102,
+        "rows_in_crm": 17101,
+        "only_in_hive_metastore": 2,
+        "only_in_crm": 1,
+        "rows_that_differ": 2,
+        "name_differs": 2,
+        "is_deleted_differs": 1,
+    }
+    engine.query(f"drop table {copy}")
