@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 import yaml
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
@@ -54,14 +55,19 @@ class Project:
         with contextlib.chdir(self.path):
             return runner.invoke([*arguments])
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run SQL on the warehouse, all three catalogs attached, and return the rows."""
+    def query(self, sql: str, **tables: pa.Table) -> list[tuple[Any, ...]]:
+        """Run SQL on the warehouse and on Arrow tables that it calls by name, and return the rows.
+
+        All three catalogs are attached.
+        """
         warehouse = self.path / "warehouse"
         with duckdb.connect(str(warehouse / "crm.duckdb")) as connection:
             connection.execute("set TimeZone = 'UTC'")
             for catalog in ("hive_metastore", "rds"):
                 file = warehouse / f"{catalog}.duckdb"
                 connection.execute(f"attach if not exists '{file}' as {catalog}")
+            for name, table in tables.items():
+                connection.register(name, table)
             return connection.execute(sql).fetchall()
 
     def count(self, relation: str, where: str = "true") -> int:

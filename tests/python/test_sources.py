@@ -79,7 +79,8 @@ def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
     variables = f"{{{place}, {without}, production_schema: other}}"
     assert run_operation(engine, "check_sources", variables)
     target = ("--target", "dev") if isinstance(engine, Databricks) else ()
-    assert engine.dbt("build", *target, "--vars", variables).success, engine.output
+    command = "run" if isinstance(engine, Databricks) else "build"
+    assert engine.dbt(command, *target, "--vars", variables).success, engine.output
     schema = "dbt_dev_staging" if isinstance(engine, Databricks) else "sfdc_dbx_staging"
     counts = engine.query(
         f"select count(*), count(last_modified_at) from crm.{schema}.int_product_property_features"
