@@ -129,6 +129,13 @@ def test_summary_is_shown_and_a_simulated_sync_refused(databricks: Databricks) -
     assert not databricks.sent("update|merge|create")
 
 
+def test_no_seed_touches_a_source_table(databricks: Databricks) -> None:
+    """On Databricks the seeds' names are the real source tables."""
+    assert databricks.dbt("seed").success
+    assert "Nothing to do" in databricks.output
+    assert not databricks.sent("create|insert|delete|drop|truncate|merge|copy|alter")
+
+
 def test_a_careless_target_is_refused_before_anything_is_sent(databricks: Databricks) -> None:
     result = databricks.dbt("build", "--target", "careless")
     assert "Target 'careless' may not write to the production schema" in str(result.exception)

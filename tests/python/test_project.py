@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import yaml
@@ -67,23 +66,6 @@ def test_malformed_as_of_date_says_what_is_expected(incident: Project, day: str)
 def test_calendar_days_are_accepted(incident: Project, day: str) -> None:
     result = incident.dbt("compile", "--vars", json.dumps({"as_of_date": day}), "--quiet")
     assert result.success, result.exception
-
-
-def test_no_seed_exists_on_databricks(incident: Project, tmp_path: Path) -> None:
-    """On Databricks the seeds' names are the real source tables."""
-    project = copy_of(incident.path, tmp_path / "project")
-    seeds = [name for name in manifest(project)["nodes"] if name.startswith("seed.")]
-    assert len(seeds) == 3
-    secrets = {"DBT_HOST": "localhost", "DBT_HTTP_PATH": "sql/1", "DBT_ACCESS_TOKEN": "none"}
-    with mock.patch.dict(os.environ, secrets):
-        nodes = manifest(project, "--target", "databricks")["nodes"]
-        moved = manifest(project, "--target", "databricks", "--vars", "salesforce_catalog: crm")
-    assert nodes
-    assert not [name for name in nodes if name.startswith("seed.")]
-
-    comparison = "model.product_property_sync.int_product_property_features"
-    assert nodes[comparison]["config"]["materialized"] == "table"
-    assert moved["nodes"][comparison]["config"]["materialized"] == "view"
 
 
 def test_seeds_are_what_the_generator_writes(tmp_path: Path) -> None:

@@ -1,8 +1,5 @@
 """The simulated sync does what Census documents for an Update sync."""
 
-import os
-from unittest import mock
-
 import pytest
 from conftest import Project
 
@@ -81,11 +78,3 @@ def test_a_relation_that_is_not_built_is_named(loop: Project) -> None:
     loop.query("drop view crm.sfdc_dbx.product_property_feature_sync")
     assert not sync(loop, "{relation: product_property_feature_sync}")
     assert "run `dbt build` first" in loop.output
-
-
-def test_any_other_adapter_is_refused(incident: Project) -> None:
-    secrets = {"DBT_HOST": "localhost", "DBT_HTTP_PATH": "sql/1", "DBT_ACCESS_TOKEN": "none"}
-    with mock.patch.dict(os.environ, secrets):
-        arguments = "{relation: product_property_feature_sync}"
-        assert not sync(incident, arguments, "--target", "databricks")
-    assert "simulate_census_sync runs on DuckDB only" in incident.output
