@@ -5,7 +5,7 @@ INCIDENT := --vars 'as_of_date: 2025-11-21'
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build sync test lint setup seeds lock
+.PHONY: build sync test lint docs setup seeds lock
 
 build: setup  ## the incident: seed the source tables, build and test everything, show the summary
 	dbt seed $(INCIDENT)
@@ -45,6 +45,9 @@ dbt_packages/.installed: packages.yml package-lock.yml $(wildcard offline/dbt_ut
 		echo "The dbt package hub did not answer: taking the stand-in from offline/ (details in logs/dbt.log)"; \
 		mkdir -p dbt_packages && cp -r offline/dbt_utils dbt_packages/; }
 	@touch $@
+
+docs: setup  ## the documentation as one page, target/static_index.html
+	dbt docs generate --static $(INCIDENT)
 
 seeds: setup  ## write the seed data anew
 	python scripts/generate_seeds.py

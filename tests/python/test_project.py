@@ -3,13 +3,18 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import yaml
 from conftest import CENSUS_RELATIONS, ROOT, Project, copy_of
+from databricks.sdk.service.jobs import JobSettings
+from dbt.cli.main import cli
 
 # The field mapping of the Census sync, as its owners documented it.
 DOCUMENTED_FIELDS = """
@@ -68,6 +73,15 @@ def test_calendar_days_are_accepted(incident: Project, day: str) -> None:
     assert result.success, result.exception
 
 
+def test_a_careless_target_is_refused_before_anything_is_written(
+    empty_project: Project, tmp_path: Path
+) -> None:
+    project = copy_of(empty_project.path, tmp_path / "project")
+    result = project.dbt("build", "--vars", "production_targets: [prod]")
+    assert "Target 'duckdb' may not write to the production schema" in str(result.exception)
+    assert not list((project.path / "warehouse").iterdir())
+
+
 def test_seeds_are_what_the_generator_writes(tmp_path: Path) -> None:
     generator = ROOT / "scripts" / "generate_seeds.py"
     subprocess.run(
@@ -113,3 +127,60 @@ def test_the_commands_of_the_readme_work_without_make(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stdout[-3000:]
     assert result.stdout.count("Completed successfully") == commands[1].count("dbt build") + 1
+
+
+BUNDLE = yaml.safe_load((ROOT / "databricks.yml").read_text())
+
+
+def deployed_job(target: str) -> dict:
+    """Return the job with the variables of a target filled in, as a deployment does."""
+    values = {name: variable.get("default") for name, variable in BUNDLE["variables"].items()}
+    values |= {"warehouse_id": "0123456789abcdef"} | BUNDLE["targets"][target]["variables"]
+
+    def fill(value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, dict):
+            return {key: fill(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [fill(entry) for entry in value]
+        if whole := re.fullmatch(r"\${var\.(\w+)}", str(value)):
+            return values[whole[1]]
+        if isinstance(value, str):
+            return re.sub(r"\${var\.(\w+)}", lambda match: str(values[match[1]]), value)
+        return value
+
+    return fill(BUNDLE["resources"]["jobs"]["product_property_sync"])
+
+
+@pytest.mark.parametrize("target", BUNDLE["targets"])
+def test_every_key_of_the_job_is_known_to_the_databricks_sdk(target: str) -> None:
+    """The SDK drops keys that it does not know, so they would be missing afterwards."""
+    assert len(BUNDLE["resources"]["jobs"]) == 1
+    job = deployed_job(target)
+    assert JobSettings.from_dict(job).as_dict() == job
+
+
+@pytest.mark.parametrize("target", BUNDLE["targets"])
+def test_every_dbt_command_of_the_job_parses(target: str) -> None:
+    profile = yaml.safe_load((ROOT / "profiles.yml.example").read_text())["product_property_sync"]
+    sequence = []
+    for task in deployed_job(target)["tasks"]:
+        for command in task["dbt_task"]["commands"]:
+            program, *arguments = shlex.split(command)
+            assert program == "dbt"
+            parsed = parse_dbt(arguments)
+            sequence.append(arguments[0])
+            if arguments != ["deps"]:
+                assert profile["outputs"][parsed["target"]]["type"] == "databricks"
+                assert set(parsed["vars"]) == {"http_path", "dev_schema"}
+    assert sequence == ["deps", "source", "deps", "build", "deps", "test"]
+
+
+def parse_dbt(arguments: list[str]) -> dict:
+    """Parse a dbt command line without running it; unknown options are errors."""
+    context = cli.make_context("dbt", list(arguments))
+    command, rest = cli, [*context._protected_args, *context.args]
+    while isinstance(command, click.Group):
+        name, command, rest = command.resolve_command(context, rest)
+        context = command.make_context(name, rest, parent=context)
+        rest = [*context._protected_args, *context.args]
+    return context.params
