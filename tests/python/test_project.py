@@ -135,7 +135,8 @@ BUNDLE = yaml.safe_load((ROOT / "databricks.yml").read_text())
 def deployed_job(target: str) -> dict:
     """Return the job with the variables of a target filled in, as a deployment does."""
     values = {name: variable.get("default") for name, variable in BUNDLE["variables"].items()}
-    values |= {"warehouse_id": "0123456789abcdef"} | BUNDLE["targets"][target]["variables"]
+    values |= {"warehouse_id": "0123456789abcdef", "notified_on_failure": ["ops@example.com"]}
+    values |= BUNDLE["targets"][target]["variables"]
 
     def fill(value: Any) -> Any:  # noqa: ANN401
         if isinstance(value, dict):
