@@ -115,7 +115,7 @@ def test_the_commands_of_the_readme_work_without_make(tmp_path: Path) -> None:
     for leftover in ("profiles.yml", "dbt_packages", "target", "warehouse/crm.duckdb"):
         subprocess.run(["rm", "-rf", leftover], cwd=project, check=True)
     readme = (ROOT / "README.md").read_text()
-    commands = re.search(r"### Without make\n.*?```bash\n(.*?)```", readme, re.DOTALL)
+    commands = re.search(r"## Without make\n.*?```bash\n(.*?)```", readme, re.DOTALL)
     assert commands
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     result = subprocess.run(
