@@ -5,11 +5,13 @@
         order by cohort = 'all', cohort, mismatched desc, product
     {% endset %}
     {% set summary = run_query(select_summary) %}
-    {% for row in [summary.column_names] + summary.rows | list %}
+    {% set lines = [summary.column_names] + summary.rows | list %}
+    {% for line in lines %}
         {% set cells = [] %}
-        {% for value in row %}
-            {% do cells.append("%-23s" | format(value)) %}
+        {% for value in line %}
+            {% set width = lines | map(attribute=loop.index0) | map("string") | map("length") | max %}
+            {% do cells.append((value | string).ljust(width)) %}
         {% endfor %}
-        {% do print(cells | join(" ")) %}
+        {% do print(cells | join("  ")) %}
     {% endfor %}
 {% endmacro %}
