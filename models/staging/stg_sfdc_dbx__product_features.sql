@@ -1,6 +1,50 @@
--- One row per property: its latest feature row.
-with source as (
-    select * from {{ source('sfdc_dbx', 'product_property_w_features') }}
+-- One row per property: its latest feature row. Each step scans the source for itself: a CTE that is
+-- used twice is materialised with all its columns (DuckDB) or computed twice (Spark).
+with property_ids as (
+    select {{ clean_id('property_id') }} as property_id
+    from {{ source('sfdc_dbx', 'product_property_w_features') }}
+),
+
+duplicate_ids as (
+    select property_id
+    from property_ids
+    group by property_id
+    having count(*) > 1
+),
+
+-- Only the few duplicated properties are ranked. Every column takes part in the order, so that
+-- two runs over the same rows choose the same one.
+ranked as (
+    select
+        source.*,
+        row_number() over (
+            partition by duplicate_ids.property_id
+            order by
+                {{ newest_update() }} desc nulls last,
+                {%- for column in feature_columns() %}
+                source.{{ column }} desc nulls last
+                {%- if not loop.last %},{% endif %}
+                {%- endfor %}
+        ) as recency
+    from {{ source('sfdc_dbx', 'product_property_w_features') }} as source
+    inner join duplicate_ids on {{ clean_id('source.property_id') }} = duplicate_ids.property_id
+),
+
+latest as (
+    select
+        source.property_id,
+        {{ feature_columns() | join(',\n        ') }}
+    from {{ source('sfdc_dbx', 'product_property_w_features') }} as source
+    left join duplicate_ids on {{ clean_id('source.property_id') }} = duplicate_ids.property_id
+    where duplicate_ids.property_id is null
+
+    union all
+
+    select
+        property_id,
+        {{ feature_columns() | join(',\n        ') }}
+    from ranked
+    where recency = 1
 ),
 
 renamed as (
@@ -15,49 +59,8 @@ renamed as (
         cast({{ prefix }}_updated_at as {{ dbt.type_timestamp() }}) as {{ prefix }}_updated_at
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
-    from source
-),
-
-duplicate_ids as (
-    select property_id
-    from renamed
-    group by property_id
-    having count(*) > 1
-),
-
--- Only the few duplicated properties are ranked. Every column takes part in the order, so that
--- two runs over the same rows choose the same one.
-ranked as (
-    select
-        renamed.*,
-        row_number() over (
-            partition by renamed.property_id
-            order by
-                {{ newest_update() }} desc nulls last,
-                {%- for column in feature_columns() %}
-                renamed.{{ column }} desc nulls last
-                {%- if not loop.last %},{% endif %}
-                {%- endfor %}
-        ) as recency
-    from renamed
-    inner join duplicate_ids on renamed.property_id = duplicate_ids.property_id
-),
-
-final as (
-    select renamed.*
-    from renamed
-    left join duplicate_ids on renamed.property_id = duplicate_ids.property_id
-    where
-        renamed.property_id is not null
-        and duplicate_ids.property_id is null
-
-    union all
-
-    select
-        property_id,
-        {{ feature_columns() | join(',\n        ') }}
-    from ranked
-    where recency = 1
+    from latest
 )
 
-select * from final
+select * from renamed
+where property_id is not null
