@@ -1,5 +1,5 @@
--- One row per Salesforce property that is not deleted. The keys are looked at in a scan of their own:
--- a CTE that is used twice is materialised with all its columns (DuckDB) or computed twice (Spark).
+-- One row per Salesforce property that is not deleted. The keys are looked at in a scan of their
+-- own: a CTE used twice is materialised with all its columns (DuckDB) or computed twice (Spark).
 {%- set deleted_column = optional_column('salesforce_deleted_column') %}
 {%- set is_live = 'not coalesce(' ~ deleted_column ~ ', false)' if deleted_column else 'true' %}
 with source as (

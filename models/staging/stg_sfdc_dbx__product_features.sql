@@ -1,5 +1,5 @@
--- One row per property: its latest feature row. Each step scans the source for itself: a CTE that is
--- used twice is materialised with all its columns (DuckDB) or computed twice (Spark).
+-- One row per property: its latest feature row. Each step scans the source for itself: a CTE used
+-- twice is materialised with all its columns (DuckDB) or computed twice (Spark).
 with property_ids as (
     select {{ clean_id('property_id') }} as property_id
     from {{ source('sfdc_dbx', 'product_property_w_features') }}
@@ -16,26 +16,26 @@ duplicate_ids as (
 -- two runs over the same rows choose the same one.
 ranked as (
     select
-        source.*,
+        features.*,
         row_number() over (
             partition by duplicate_ids.property_id
             order by
                 {{ newest_update() }} desc nulls last,
                 {%- for column in feature_columns() %}
-                source.{{ column }} desc nulls last
+                features.{{ column }} desc nulls last
                 {%- if not loop.last %},{% endif %}
                 {%- endfor %}
         ) as recency
-    from {{ source('sfdc_dbx', 'product_property_w_features') }} as source
-    inner join duplicate_ids on {{ clean_id('source.property_id') }} = duplicate_ids.property_id
+    from {{ source('sfdc_dbx', 'product_property_w_features') }} as features
+    inner join duplicate_ids on {{ clean_id('features.property_id') }} = duplicate_ids.property_id
 ),
 
 latest as (
     select
-        source.property_id,
+        features.property_id,
         {{ feature_columns() | join(',\n        ') }}
-    from {{ source('sfdc_dbx', 'product_property_w_features') }} as source
-    left join duplicate_ids on {{ clean_id('source.property_id') }} = duplicate_ids.property_id
+    from {{ source('sfdc_dbx', 'product_property_w_features') }} as features
+    left join duplicate_ids on {{ clean_id('features.property_id') }} = duplicate_ids.property_id
     where duplicate_ids.property_id is null
 
     union all
