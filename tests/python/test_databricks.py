@@ -131,6 +131,12 @@ def test_summary_is_shown_and_a_simulated_sync_refused(databricks: Databricks) -
     assert not databricks.sent("update|merge|create")
 
 
+def test_a_wrong_var_is_refused_before_anything_is_sent(databricks: Databricks) -> None:
+    result = databricks.dbt("build", "--vars", '{salesforce_catalog: "crm\'; drop table t; --"}')
+    assert "expected a name of letters, digits, _ and -" in str(result.exception)
+    assert not databricks.statements
+
+
 def test_no_seed_touches_a_source_table(databricks: Databricks) -> None:
     """On Databricks the seeds' names are the real source tables."""
     assert databricks.dbt("seed").success

@@ -60,17 +60,46 @@ def test_every_feature_column_is_mapped(incident: Project) -> None:
     ["2025-13-01", "2025-02-29", "2025-00-10", "0000-01-01", "21.11.2025", "2025-11-21' or 1"],
 )
 def test_malformed_as_of_date_says_what_is_expected(incident: Project, day: str) -> None:
-    result = incident.dbt("compile", "--vars", json.dumps({"as_of_date": day}))
-    assert not result.success
-    assert f"var as_of_date is '{day}', expected a calendar day as YYYY-MM-DD" in str(
-        result.exception
-    )
+    result = incident.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
+    expected = f"The var as_of_date is '{day}', expected a calendar day as YYYY-MM-DD"
+    assert expected in str(result.exception)
 
 
 @pytest.mark.parametrize("day", ["2024-02-29", "2025-12-31", "0001-01-01", "9999-12-31"])
 def test_calendar_days_are_accepted(incident: Project, day: str) -> None:
     result = incident.dbt("compile", "--vars", json.dumps({"as_of_date": day}), "--quiet")
     assert result.success, result.exception
+
+
+WRONG_VARS = {
+    "salesforce_catalog: null": "is none, expected a name",
+    '{salesforce_catalog: "crm\'; drop table t; --"}': "expected a name of letters, digits",
+    "salesforce_deleted_column: 'a, b'": "expected a column name of letters, digits and _, or none",
+    "{recent_days: '7'}": "The var recent_days is '7', expected a whole number from 0",
+    "recent_days: -1": "expected a whole number from 0",
+    "backfill_batch_size: 0": "The var backfill_batch_size is 0, expected a whole number from 1",
+    "backfill_batch_size: true": "is true, expected a whole number",
+    "{compare_feature_dates: 'false'}": "is 'false', expected true or false",
+    "census_principal: a`b": "expected a user, group or service principal",
+    "production_targets: [duckdb, 3]": "expected a list of names",
+    "salesforce_catalogue: crm": "no var salesforce_catalogue. Did you mean salesforce_catalog?",
+    "recent_day: 7": "There is no var recent_day. Did you mean recent_days?",
+    "compare_dates: true": "There is no var compare_dates. Did you mean compare_feature_dates?",
+}
+
+
+@pytest.mark.parametrize("variables", WRONG_VARS)
+def test_a_wrong_var_says_what_is_expected(incident: Project, variables: str) -> None:
+    result = incident.dbt("parse", "--vars", variables)
+    assert WRONG_VARS[variables] in str(result.exception)
+
+
+def test_every_var_is_checked_and_in_the_readme(incident: Project) -> None:
+    names = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+    checked = re.findall(r'^        "(\w+)": "', (ROOT / "macros/check_vars.sql").read_text(), re.M)
+    documented = re.findall(r"`(\w+)`(?=[^|]*\|)", (ROOT / "README.md").read_text())
+    assert set(names) <= set(checked)
+    assert set(names) <= set(documented)
 
 
 def test_a_careless_target_is_refused_before_anything_is_written(

@@ -1,0 +1,99 @@
+{# Called by the on-run-start hook, which dbt renders while it parses: a wrong var stops every command before any SQL is
+   sent. What is checked here need not be checked, quoted or escaped anywhere else. #}
+{% macro check_vars() %}
+    {% set kinds = {
+        "salesforce_catalog": "name",
+        "salesforce_schema": "name",
+        "features_catalog": "name",
+        "features_schema": "name",
+        "rds_catalog": "name",
+        "rds_schema": "name",
+        "compare_with_catalog": "name",
+        "salesforce_deleted_column": "column or none",
+        "salesforce_last_modified_column": "column or none",
+        "salesforce_loaded_at_column": "column or none",
+        "salesforce_warn_after_hours": "count from 1",
+        "salesforce_error_after_hours": "count from 1",
+        "features_warn_after_hours": "count from 1",
+        "features_error_after_hours": "count from 1",
+        "as_of_date": "day or null",
+        "recent_days": "count from 0",
+        "backfill_batch_size": "count from 1",
+        "compare_feature_dates": "true or false",
+        "census_principal": "principal or null",
+        "production_schema": "name",
+        "production_targets": "list of names",
+    } %}
+    {% set expected = {
+        "name": "a name of letters, digits, _ and -",
+        "column or none": "a column name of letters, digits and _, or none",
+        "count from 0": "a whole number from 0 to 100000000",
+        "count from 1": "a whole number from 1 to 100000000",
+        "day or null": "a calendar day as YYYY-MM-DD, or null for the current date",
+        "true or false": "true or false",
+        "principal or null": "a user, group or service principal of letters, digits, spaces and . @ _ + -, or null",
+        "list of names": "a list of names of letters, digits, _ and -",
+    } %}
+
+    {# http_path and dev_schema are read by profiles.yml. #}
+    {% for given in invocation_args_dict.get("vars") or {} if given not in kinds and given not in ["http_path", "dev_schema"] %}
+        {{ exceptions.raise_compiler_error(
+            "There is no var " ~ given ~ ". Did you mean " ~ most_similar(given, kinds.keys() | list) ~ "?"
+        ) }}
+    {% endfor %}
+
+    {% for name, kind in kinds.items() %}
+        {% set value = var(name) %}
+        {% set text = value | string %}
+        {% if kind == "name" %}
+            {% set is_right = value is string and modules.re.fullmatch("[A-Za-z0-9_-]+", text) %}
+        {% elif kind == "column or none" %}
+            {% set is_right = value is none or value is string and modules.re.fullmatch("[A-Za-z0-9_]+", text) %}
+        {% elif kind in ["count from 0", "count from 1"] %}
+            {% set is_right = value is integer and value is not boolean and kind[-1] | int <= value <= 100000000 %}
+        {% elif kind == "day or null" %}
+            {% set is_right = value is none or is_calendar_day(text) %}
+        {% elif kind == "true or false" %}
+            {% set is_right = value is boolean %}
+        {% elif kind == "principal or null" %}
+            {% set is_right = value is none or modules.re.fullmatch("[A-Za-z0-9 .@_+-]+", text) %}
+        {% else %}
+            {% set is_right = value is iterable and value is not string
+                and value | reject("string") | list | length == 0
+                and modules.re.fullmatch("([A-Za-z0-9_-]+ ?)*", value | join(" ")) %}
+        {% endif %}
+        {% if not is_right %}
+            {{ exceptions.raise_compiler_error(
+                "The var " ~ name ~ " is " ~ ("'" ~ value ~ "'" if value is string else value | string | lower)
+                ~ ", expected " ~ expected[kind] ~ "."
+            ) }}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
+
+
+{% macro is_calendar_day(text) %}
+    {% set parts = modules.re.fullmatch("([0-9]{4})-(0[1-9]|1[0-2])-([0-9]{2})", text) %}
+    {% set year, month, day = (parts[1] | int, parts[2] | int, parts[3] | int) if parts else (0, 0, 0) %}
+    {% set is_leap_year = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) %}
+    {% set february = 29 if is_leap_year else 28 %}
+    {% set days_in_month = [0, 31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] %}
+    {{ return(year > 0 and 1 <= day <= days_in_month[month]) }}
+{% endmacro %}
+
+
+{# The name that shares the most pairs of neighbouring letters, for its length. #}
+{% macro most_similar(text, names) %}
+    {% set best = {"name": names[0], "score": -1} %}
+    {% for name in names %}
+        {% set pairs = [] %}
+        {% for position in range(name | length - 1) if name[position : position + 2] in text %}
+            {% do pairs.append(position) %}
+        {% endfor %}
+        {% set score = pairs | length / (name | length + text | length) %}
+        {% if score > best.score %}
+            {% do best.update({"name": name, "score": score}) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(best.name) }}
+{% endmacro %}
