@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click
 import pytest
@@ -200,9 +201,23 @@ def test_every_dbt_command_of_the_job_parses(target: str) -> None:
             parsed = parse_dbt(arguments)
             sequence.append(arguments[0])
             if arguments != ["deps"]:
-                assert profile["outputs"][parsed["target"]]["type"] == "databricks"
+                assert parsed["target"] in profile["outputs"]
                 assert set(parsed["vars"]) == {"http_path", "dev_schema"}
     assert sequence == ["deps", "source", "deps", "build", "deps", "test"]
+
+
+@pytest.mark.parametrize("target", ["prod", "job", "dev"])
+def test_databricks_targets_are_complete(incident: Project, tmp_path: Path, target: str) -> None:
+    """The adapter accepts each, and none can land in hive_metastore for want of a catalog."""
+    project = copy_of(incident.path, tmp_path / "project")
+    names = re.findall(r"env_var\('(\w+)'", (ROOT / "profiles.yml.example").read_text())
+    with mock.patch.dict(os.environ, dict.fromkeys(names, "dbt_someone")):
+        arguments = ("--target", target, "--vars", "http_path: sql/1")
+        nodes = manifest(project, *arguments)["nodes"].values()
+    models = [node for node in nodes if node["resource_type"] == "model"]
+    assert {node["database"] for node in models} == {"crm"}
+    schema = "dbt_someone" if target == "dev" else "sfdc_dbx"
+    assert {node["schema"] for node in models} == {schema, f"{schema}_staging"}
 
 
 def parse_dbt(arguments: list[str]) -> dict:

@@ -57,6 +57,20 @@ def test_update_keyed_on_the_sync_key(loop: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    ("relation", "rows"),
+    [("product_property_feature_recent", 1716), ("product_property_feature_backfill", 1296)],
+)
+def test_the_other_relations_are_synced_whole(loop: Project, relation: str, rows: int) -> None:
+    assert sync(loop, f"relation: {relation}")
+    assert f"{rows} updated, 0 unmatched" in loop.output
+    left = loop.count(
+        f"crm.sfdc_dbx.{relation} join crm.sfdc_dbx.product_property_feature_sync"
+        " using (reverse_etl_id_c)"
+    )
+    assert left == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("{relation: product_property_c}", "expected one of product_property_feature_sync"),

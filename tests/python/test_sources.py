@@ -1,4 +1,4 @@
-"""Finding, checking and comparing the source tables, on both engines."""
+"""Finding, checking and comparing the source tables, and the analyses, on both engines."""
 
 from conftest import INCIDENT, SOURCE_TABLES, Databricks, Project
 
@@ -138,3 +138,19 @@ def test_compare_salesforce_catalogs(engine: Engine) -> None:
         "is_deleted_differs": 1,
     }
     engine.query(f"drop table {copy}")
+
+
+def test_the_standing_questions_are_answered(engine: Engine) -> None:
+    def answer(analysis: str) -> dict[str, tuple]:
+        limit = ("--limit", "-1", *INCIDENT)
+        shown = engine.dbt("show", "--select", analysis, *limit).result.results[0].agate_table
+        return {row[0]: tuple(row[1:]) for row in shown.rows}
+
+    differing = answer("which_properties_differ")
+    assert len(differing) == 2815
+    arrived = answer("did_the_sync_arrive_right")
+    assert arrived["All products"][:4] == (1296, 1226, 0, 1226)
+    assert [float(value) for value in arrived["All products"][-2:]] == [70, 5.4]
+    distribution = answer("product_distribution")
+    assert len(distribution) == 8
+    assert distribution["Fraud Detection"][:2] == (17102, 15805)
