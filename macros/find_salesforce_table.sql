@@ -11,12 +11,12 @@
             {% set table = adapter.get_relation(catalog, configured.schema, configured.identifier) %}
             {% if table %}
                 {% do found.append(catalog) %}
-                {% set facts = run_query(
-                    "select count(*), " ~ ("max(" ~ loaded_at ~ ")" if loaded_at else "null") ~ " from " ~ table
-                ).rows[0] %}
+                {% set columns = adapter.get_columns_in_relation(table) | map(attribute="name") | map("lower") %}
+                {% set newest = "max(" ~ loaded_at ~ ")" if loaded_at and loaded_at | lower in columns else "null" %}
+                {% set facts = run_query("select count(*), " ~ newest ~ " from " ~ table).rows[0] %}
                 {% do print(
-                    "  " ~ catalog ~ ": found, " ~ facts[0] ~ " rows, newest "
-                    ~ (loaded_at ~ " " ~ facts[1] if loaded_at else "load unknown (salesforce_loaded_at_column is none)")
+                    "  " ~ catalog ~ ": found, " ~ facts[0] ~ " rows, "
+                    ~ ("when it was loaded is unknown" if newest == "null" else "newest " ~ loaded_at ~ " " ~ facts[1])
                 ) %}
             {% else %}
                 {% do print("  " ~ catalog ~ ": not there") %}

@@ -78,6 +78,8 @@ def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
         f"select {kept} from {SALESFORCE} where reverse_etl_id_c < 'prop_2'",
     )
     place = "salesforce_catalog: crm, salesforce_schema: lacking, as_of_date: 2025-11-21"
+    assert run_operation(engine, "find_salesforce_table", f"{{{place}}}")
+    assert "rows, when it was loaded is unknown" in engine.output
     assert not run_operation(engine, "check_sources", f"{{{place}}}")
     for column in optional:
         assert f"{column}: missing" in engine.output.replace("`", "").replace('"', "")
