@@ -180,6 +180,9 @@ def test_same_rows_after_salesforce_has_moved_to_unity_catalog(
     load_seed(databricks, "product_property_c", SALESFORCE)
     databricks.query(f"drop table {moved_to}")
 
+    assert databricks.dbt("run", *INCIDENT).success, databricks.output
+    assert len(tables(databricks)) == 2
+
 
 def test_the_harness_never_makes_up_an_answer(databricks: Databricks) -> None:
     for unknown in ("select * from system.query.history", "show views in crm.sfdc_dbx"):

@@ -78,8 +78,9 @@ def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
         f"select {kept} from {SALESFORCE} where reverse_etl_id_c < 'prop_2'",
     )
     place = "salesforce_catalog: crm, salesforce_schema: lacking, as_of_date: 2025-11-21"
-    assert run_operation(engine, "find_salesforce_table", f"{{{place}}}")
-    assert "rows, when it was loaded is unknown" in engine.output
+    if isinstance(engine, Project):
+        assert run_operation(engine, "find_salesforce_table", f"{{{place}}}")
+        assert "rows, when it was loaded is unknown" in engine.output
     assert not run_operation(engine, "check_sources", f"{{{place}}}")
     for column in optional:
         assert f"{column}: missing" in engine.output.replace("`", "").replace('"', "")
@@ -143,16 +144,18 @@ def test_compare_salesforce_catalogs(engine: Engine) -> None:
 
 
 def test_the_standing_questions_are_answered(engine: Engine) -> None:
-    def answer(analysis: str) -> dict[str, tuple]:
-        limit = ("--limit", "-1", *INCIDENT)
-        shown = engine.dbt("show", "--select", analysis, *limit).result.results[0].agate_table
-        return {row[0]: tuple(row[1:]) for row in shown.rows}
+    assert engine.dbt("compile", "--select", "path:analyses", *INCIDENT).success, engine.output
+    folder = engine.workdir if isinstance(engine, Databricks) else engine.path
+    compiled = folder / "target" / "compiled" / "product_property_sync" / "analyses"
 
-    differing = answer("which_properties_differ")
-    assert len(differing) == 2815
-    arrived = answer("did_the_sync_arrive_right")
-    assert arrived["All products"][:4] == (1296, 1226, 0, 1226)
-    assert [float(value) for value in arrived["All products"][-2:]] == [70, 5.4]
+    def answer(analysis: str) -> dict[str, tuple]:
+        rows = engine.query((compiled / f"{analysis}.sql").read_text())
+        return {row[0]: tuple(row[1:]) for row in rows}
+
+    assert len(answer("which_properties_differ")) == 2815
+    arrived = answer("did_the_sync_arrive_right")["All products"]
+    assert arrived[:4] == (1296, 1226, 0, 1226)
+    assert [float(value) for value in arrived[-2:]] == [70, 5.4]
     distribution = answer("product_distribution")
     assert len(distribution) == 8
     assert distribution["Fraud Detection"][:2] == (17102, 15805)
