@@ -29,8 +29,6 @@
     {% endif %}
 
     {% set salesforce = source("salesforce", "product_property_c") %}
-    {% set deleted_column = optional_column("salesforce_deleted_column") %}
-    {% set is_live = "not coalesce(records." ~ deleted_column ~ ", false)" if deleted_column else "true" %}
     {# Copied first, because the sync view reads the table that the update changes. #}
     {% set copy_rows %}
         create or replace temp table census_run as
@@ -47,7 +45,7 @@
                 {{ clean_id("reverse_etl_id_c") }} as sync_key,
                 count(*) as records_with_key
             from {{ salesforce }} as records
-            where {{ is_live }}
+            where {{ is_live("records.") }}
             group by all
         )
 
@@ -75,7 +73,7 @@
         where
             census_run.outcome = 'updated'
             and census_run.reverse_etl_id_c = {{ clean_id("records.reverse_etl_id_c") }}
-            and {{ is_live }}
+            and {{ is_live("records.") }}
     {% endset %}
     {% set count_outcomes %}
         select

@@ -1,16 +1,14 @@
 -- One row per Salesforce property that is not deleted. The keys are looked at in a scan of their
 -- own: a CTE used twice is materialised with all its columns (DuckDB) or computed twice (Spark).
-{%- set deleted_column = optional_column('salesforce_deleted_column') %}
-{%- set is_live = 'not coalesce(' ~ deleted_column ~ ', false)' if deleted_column else 'true' %}
 with source as (
     select * from {{ source('salesforce', 'product_property_c') }}
-    where {{ is_live }}
+    where {{ is_live() }}
 ),
 
 sync_keys as (
     select {{ clean_id('reverse_etl_id_c') }} as sync_key
     from {{ source('salesforce', 'product_property_c') }}
-    where {{ is_live }}
+    where {{ is_live() }}
 ),
 
 duplicate_sync_keys as (

@@ -114,6 +114,11 @@ class Databricks(DatabricksHarness):
         return [sql for sql in folded if re.match(pattern, sql, re.I)]
 
 
+def simulate_sync(project: Project, arguments: str, *more: str) -> bool:
+    """Run the simulated sync with its arguments as YAML."""
+    return project.dbt("run-operation", "simulate_census_sync", "--args", arguments, *more).success
+
+
 def failures(result: dbtRunnerResult) -> dict[str, int | None]:
     """Names of the nodes that did not succeed, with the number of failing rows."""
     bad = ("fail", "error", "warn", "runtime error")

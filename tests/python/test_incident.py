@@ -6,12 +6,14 @@ from conftest import (
     FLAGS_AND_SOURCES,
     INCIDENT,
     POST_SYNC_TEST,
+    SOURCE_TABLES,
     Project,
     failures,
+    simulate_sync,
 )
 
-SALESFORCE = "hive_metastore.salesforce.product_property_c"
-FEATURES = "crm.sfdc_dbx.product_property_w_features"
+SALESFORCE = SOURCE_TABLES["product_property_c"]
+FEATURES = SOURCE_TABLES["product_property_w_features"]
 
 
 def contents(project: Project) -> dict[str, list[tuple]]:
@@ -119,8 +121,7 @@ def test_the_loop_from_incident_to_proof(loop: Project) -> None:
     assert failures(before) == {POST_SYNC_TEST: 2815}
     assert f"Failure in test {POST_SYNC_TEST}" in loop.output
 
-    sync = ("run-operation", "simulate_census_sync", "--args")
-    assert loop.dbt(*sync, "{relation: product_property_feature_sync}").success
+    assert simulate_sync(loop, "{relation: product_property_feature_sync}")
     assert "2815 updated, 0 unmatched" in loop.output
 
     after = loop.dbt("test", *INCIDENT)
@@ -135,8 +136,7 @@ def test_the_loop_from_incident_to_proof(loop: Project) -> None:
 
 def test_every_single_mismatch_fails_the_test_after_the_sync(loop: Project) -> None:
     """The proof does not depend on the intermediate model, and one wrong flag is enough."""
-    sync = ("run-operation", "simulate_census_sync", "--args")
-    assert loop.dbt(*sync, "{relation: product_property_feature_sync}").success
+    assert simulate_sync(loop, "{relation: product_property_feature_sync}")
     for flag in FLAGS_AND_SOURCES:
         loop.query(
             f"update {SALESFORCE} set {flag} = not {flag}"
@@ -152,10 +152,9 @@ def test_every_single_mismatch_fails_the_test_after_the_sync(loop: Project) -> N
 def test_backfill_in_batches_repairs_exactly_its_cohort(loop: Project) -> None:
     others = f"select * from {SALESFORCE} where created_date < date '2025-11-21' order by all"
     untouched = loop.query(others)
-    sync = ("run-operation", "simulate_census_sync", "--args")
     for number in range(1, 27):
         arguments = f"{{relation: product_property_feature_backfill, batch_number: {number}}}"
-        assert loop.dbt(*sync, arguments).success
+        assert simulate_sync(loop, arguments)
         assert f"{46 if number == 26 else 50} updated" in loop.output
     cohort = loop.query(
         "select mismatched from crm.sfdc_dbx.feature_sync_summary"
@@ -173,8 +172,7 @@ def test_dates_are_compared_when_asked(loop: Project) -> None:
     assert mismatches(loop) == 2815 + 240
     assert loop.count("crm.sfdc_dbx.feature_mismatches", "mismatch_kind = 'dates_differ'") >= 240
     assert failures(loop.dbt("test", *asked)) == {POST_SYNC_TEST: 2815 + 240}
-    sync = ("run-operation", "simulate_census_sync", "--args")
-    assert loop.dbt(*sync, "{relation: product_property_feature_sync}", *asked).success
+    assert simulate_sync(loop, "{relation: product_property_feature_sync}", *asked)
     assert loop.dbt("test", *asked).success
 
 
@@ -190,6 +188,5 @@ def test_moving_salesforce_to_unity_catalog_changes_one_var(loop: Project) -> No
     del after["salesforce.product_property_c"]
     assert after == before
 
-    sync = ("run-operation", "simulate_census_sync", "--args")
-    assert loop.dbt(*sync, "{relation: product_property_feature_sync}", *moved).success
+    assert simulate_sync(loop, "{relation: product_property_feature_sync}", *moved)
     assert loop.dbt("test", *moved).success

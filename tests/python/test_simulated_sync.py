@@ -1,15 +1,10 @@
 """The simulated sync does what Census documents for an Update sync."""
 
 import pytest
-from conftest import Project
+from conftest import SOURCE_TABLES, Project, simulate_sync
 
-SALESFORCE = "hive_metastore.salesforce.product_property_c"
+SALESFORCE = SOURCE_TABLES["product_property_c"]
 BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"
-
-
-def sync(project: Project, arguments: str, *more: str) -> bool:
-    """Run the simulated sync with its arguments as YAML."""
-    return project.dbt("run-operation", "simulate_census_sync", "--args", arguments, *more).success
 
 
 def test_update_keyed_on_the_sync_key(loop: Project) -> None:
@@ -37,7 +32,7 @@ def test_update_keyed_on_the_sync_key(loop: Project) -> None:
     )
     before = loop.query(f"from {SALESFORCE} where trim(reverse_etl_id_c) <> '{plain}' order by all")
 
-    assert sync(loop, "{relation: product_property_feature_backfill}")
+    assert simulate_sync(loop, "{relation: product_property_feature_backfill}")
     assert "1 updated, 2 unmatched" in loop.output
     assert "1 rejected" in loop.output
     assert "3 dropped" in loop.output
@@ -61,7 +56,7 @@ def test_update_keyed_on_the_sync_key(loop: Project) -> None:
     [("product_property_feature_recent", 1716), ("product_property_feature_backfill", 1296)],
 )
 def test_the_other_relations_are_synced_whole(loop: Project, relation: str, rows: int) -> None:
-    assert sync(loop, f"relation: {relation}")
+    assert simulate_sync(loop, f"relation: {relation}")
     assert f"{rows} updated, 0 unmatched" in loop.output
     left = loop.count(
         f"crm.sfdc_dbx.{relation} join crm.sfdc_dbx.product_property_feature_sync"
@@ -83,12 +78,12 @@ def test_the_other_relations_are_synced_whole(loop: Project, relation: str, rows
 )
 def test_wrong_arguments_are_refused(incident: Project, arguments: str, message: str) -> None:
     before = incident.query(f"from {SALESFORCE} order by all")
-    assert not sync(incident, arguments)
+    assert not simulate_sync(incident, arguments)
     assert message in incident.output
     assert incident.query(f"from {SALESFORCE} order by all") == before
 
 
 def test_a_relation_that_is_not_built_is_named(loop: Project) -> None:
     loop.query("drop view crm.sfdc_dbx.product_property_feature_sync")
-    assert not sync(loop, "{relation: product_property_feature_sync}")
+    assert not simulate_sync(loop, "{relation: product_property_feature_sync}")
     assert "run `dbt build` first" in loop.output
