@@ -18,8 +18,14 @@
         "features_error_after_hours": "count from 1",
         "as_of_date": "day or null",
         "recent_days": "count from 0",
+        "sync_max_rows": "count or null",
         "backfill_batch_size": "count from 1",
         "compare_feature_dates": "true or false",
+        "guard_min_feature_rows": "count from 0",
+        "guard_min_match_share": "share",
+        "guard_max_disable_share": "share",
+        "guard_min_disables": "count from 0",
+        "allow_mass_switch_off": "true or false",
         "census_principal": "principal or null",
         "production_schema": "name",
         "production_targets": "list of names",
@@ -29,8 +35,10 @@
         "column or none": "a column name of letters, digits and _, or none",
         "count from 0": "a whole number from 0 to 100000000",
         "count from 1": "a whole number from 1 to 100000000",
+        "count or null": "a whole number from 1 to 100000000, or null",
         "day or null": "a calendar day as YYYY-MM-DD, or null for the current date",
         "true or false": "true or false",
+        "share": "a number from 0 to 1",
         "principal or null": "a user, group or service principal of letters, digits, spaces and . @ _ + -, or null",
         "list of names": "a list of names of letters, digits, _ and -",
     } %}
@@ -51,10 +59,14 @@
             {% set is_right = value is none or value is string and modules.re.fullmatch("[A-Za-z0-9_]+", text) %}
         {% elif kind in ["count from 0", "count from 1"] %}
             {% set is_right = value is integer and value is not boolean and kind[-1] | int <= value <= 100000000 %}
+        {% elif kind == "count or null" %}
+            {% set is_right = value is none or value is integer and value is not boolean and 1 <= value <= 100000000 %}
         {% elif kind == "day or null" %}
             {% set is_right = value is none or is_calendar_day(text) %}
         {% elif kind == "true or false" %}
             {% set is_right = value is boolean %}
+        {% elif kind == "share" %}
+            {% set is_right = value is number and value is not boolean and 0 <= value <= 1 %}
         {% elif kind == "principal or null" %}
             {% set is_right = value is none or modules.re.fullmatch("[A-Za-z0-9 .@_+-]+", text) %}
         {% else %}
@@ -69,6 +81,12 @@
             ) }}
         {% endif %}
     {% endfor %}
+
+    {% if var("allow_mass_switch_off") and "allow_mass_switch_off" not in (invocation_args_dict.get("vars") or {}) %}
+        {{ exceptions.raise_compiler_error(
+            "The var allow_mass_switch_off is for one run: leave it false in dbt_project.yml and give it with --vars."
+        ) }}
+    {% endif %}
 {% endmacro %}
 
 

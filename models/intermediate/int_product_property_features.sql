@@ -17,6 +17,7 @@ compared as (
         properties.last_modified_at,
         properties.snappt_property_id_c,
         properties.reverse_etl_id_c,
+        features.property_id is not null as has_feature_row,
         {%- for product in product_features() %}
         {%- set prefix = product.source_prefix %}
 

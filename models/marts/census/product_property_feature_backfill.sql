@@ -1,6 +1,8 @@
 with cohort as (
     select * from {{ ref('int_product_property_features') }}
-    where cast(created_at as date) = {{ as_of_date() }}
+    where
+        cast(created_at as date) = {{ as_of_date() }}
+        and {{ guard_is_open() }}
 ),
 
 final as (

@@ -6,3 +6,4 @@ from {{ ref('int_product_property_features') }}
 where
     cast(created_at as date) >= {{ as_of_date() }} - interval '{{ var("recent_days") }}' day
     and cast(created_at as date) <= {{ as_of_date() }}
+    and {{ guard_is_open() }}
