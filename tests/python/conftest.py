@@ -114,6 +114,16 @@ class Databricks(DatabricksHarness):
         return [sql for sql in folded if re.match(pattern, sql, re.I)]
 
 
+Engine = Project | Databricks
+
+
+def create_table(engine: Engine, name: str, select: str) -> None:
+    """Create or replace a table, and its schema, from a query."""
+    using = "using delta" if isinstance(engine, Databricks) else ""
+    engine.query(f"create schema if not exists {name.rpartition('.')[0]}")
+    engine.query(f"create or replace table {name} {using} as {select}")
+
+
 def simulate_sync(project: Project, arguments: str, *more: str) -> bool:
     """Run the simulated sync with its arguments as YAML."""
     return project.dbt("run-operation", "simulate_census_sync", "--args", arguments, *more).success
@@ -193,6 +203,6 @@ def databricks(
 
 
 @pytest.fixture(params=["duckdb", "databricks"])
-def engine(request: pytest.FixtureRequest) -> Project | Databricks:
+def engine(request: pytest.FixtureRequest) -> Engine:
     """Return the built incident on either engine."""
     return request.getfixturevalue("loop" if request.param == "duckdb" else "databricks")

@@ -1,16 +1,8 @@
 """Finding, checking and comparing the source tables, and the analyses, on both engines."""
 
-from conftest import INCIDENT, SOURCE_TABLES, Databricks, Project
+from conftest import INCIDENT, SOURCE_TABLES, Databricks, Engine, Project, create_table
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
-Engine = Project | Databricks
-
-
-def create_table(engine: Engine, name: str, select: str) -> None:
-    """Create or replace a table, and its schema, from a query."""
-    using = "using delta" if isinstance(engine, Databricks) else ""
-    engine.query(f"create schema if not exists {name.rpartition('.')[0]}")
-    engine.query(f"create or replace table {name} {using} as {select}")
 
 
 def run_operation(engine: Engine, name: str, variables: str = "{}") -> bool:

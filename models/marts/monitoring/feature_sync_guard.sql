@@ -88,9 +88,14 @@ final as (
             when is_tripped
                 then concat(
                     'The guard is tripped, nothing is offered to Census: ', findings, '. ',
-                    'Repair product_property_w_features or the replica, then run dbt build. ',
-                    'If so many products really are to be switched off: ',
-                    'dbt build --vars "allow_mass_switch_off: true".'
+                    'Repair product_property_w_features or the replica, then run dbt build.',
+                    case
+                        when not (has_too_few_feature_rows or has_too_few_matches)
+                            then
+                                ' If so many products really are to be switched off: '
+                                || 'dbt build --vars "allow_mass_switch_off: true".'
+                        else ''
+                    end
                 )
             else concat('The guard is open: ', findings, '.')
         end as verdict
