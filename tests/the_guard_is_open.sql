@@ -1,5 +1,5 @@
--- Before a sync as after it: while the guard is tripped the Census relations are empty, which must not
--- pass for "nothing differs". It comes after them, so that a tripped guard empties the backfill too.
+-- Before a sync as after it: while the guard is tripped the Census relations are empty, which must
+-- not pass for "nothing differs". Runs after them, so that a tripped guard empties the backfill.
 -- depends_on: {{ ref('product_property_feature_sync') }}
 -- depends_on: {{ ref('product_property_feature_recent') }}
 -- depends_on: {{ ref('product_property_feature_backfill') }}

@@ -65,20 +65,27 @@ def test_truth_that_is_lost_does_not_reach_census(
     engine: Engine, subtests: pytest.Subtests
 ) -> None:
     create_table(engine, GOOD, f"select * from {FEATURES}")
+    # Every data test, and on Databricks, where each takes long, the one that it is about.
+    selected = ("--exclude-resource-type", "unit_test")
+    if not isinstance(engine, Project):
+        selected = (
+            *("--select", "resource_type:model", GUARD_TEST),
+            *("--indirect-selection", "empty"),
+        )
     nothing = dict.fromkeys(CENSUS_RELATIONS, 0)
     for loss, (select, finding) in LOSSES.items():
         with subtests.test(loss):
             create_table(engine, FEATURES, select)
-            if isinstance(engine, Project):  # there the comparison is a view, so all but the table
-                assert offered(engine) == {**nothing, CENSUS_RELATIONS[2]: 1296}
-            result = engine.dbt("build", "--exclude-resource-type", "unit_test", *INCIDENT)
+            if isinstance(engine, Project):  # where the views are live
+                assert list(offered(engine).values())[:2] == [0, 0]
+            result = engine.dbt("build", *selected, *INCIDENT)
             assert failures(result) == {GUARD_TEST: None}
             assert f"Compilation Error in test {GUARD_TEST}" in engine.output
             assert finding in " ".join(engine.output.split())
             assert offered(engine) == nothing
-            assert GUARD_TEST in failures(engine.dbt("test", "--select", GUARD_TEST, *INCIDENT))
-            create_table(engine, FEATURES, select_features())
-            assert engine.dbt("run", *INCIDENT).success, engine.output
+    assert failures(engine.dbt("test", "--select", GUARD_TEST, *INCIDENT)) == {GUARD_TEST: None}
+    create_table(engine, FEATURES, select_features())
+    assert engine.dbt("run", *INCIDENT).success, engine.output
     assert list(offered(engine).values()) == [2815, 1716, 1296]
 
 
@@ -119,9 +126,15 @@ def test_waves_of_50_drain_the_backlog(loop: Project) -> None:
     sync = "crm.sfdc_dbx.product_property_feature_sync"
     keys = [key for (key,) in loop.query(f"select reverse_etl_id_c from {sync} order by all")]
     assert loop.dbt("build", *waves).success, loop.output
+    loop.query("create schema crm.kept")
+    flags = ", ".join(f"{flag} = wave.{flag}" for flag in FLAGS_AND_SOURCES)
     for run in range(57):
         wave = loop.query(f"select reverse_etl_id_c from {sync} order by all")
         assert [key for (key,) in wave] == keys[50 * run : 50 * (run + 1)]
-        assert simulate_sync(loop, "{relation: product_property_feature_sync}", *waves)
-    assert "15 updated" in loop.output
+        loop.query(
+            f"create or replace table crm.kept.wave as from {sync};"
+            f"update {SALESFORCE} as replica set {flags} from crm.kept.wave"
+            " where wave.reverse_etl_id_c = replica.reverse_etl_id_c"
+        )
+    assert len(wave) == 15
     assert loop.dbt("test", *waves).success, loop.output

@@ -22,55 +22,66 @@ counted as (
         count(case when current_{{ product.flag }} and not {{ product.flag }} then 1 end)
         {%- if not loop.last %}
         + {% endif %}
-        {%- endfor %} as flags_to_switch_off
+        {%- endfor %} as flags_to_switch_off,
+        {{ var('guard_min_feature_rows') }} as guard_min_feature_rows,
+        {{ var('guard_min_match_share') }} as guard_min_match_share,
+        {{ var('guard_max_disable_share') }} as guard_max_disable_share,
+        {{ var('guard_min_disables') }} as guard_min_disables,
+        {{ var('allow_mass_switch_off') }} as allow_mass_switch_off
     from properties
 ),
 
 judged as (
     select
         *,
-        feature_rows < {{ var('guard_min_feature_rows') }} as has_too_few_feature_rows,
+        feature_rows < guard_min_feature_rows as has_too_few_feature_rows,
         salesforce_properties = 0
-        or matched_properties < {{ var('guard_min_match_share') }} * salesforce_properties
+        or matched_properties < guard_min_match_share * salesforce_properties
             as has_too_few_matches,
-        flags_to_switch_off >= {{ var('guard_min_disables') }}
-        and flags_to_switch_off > {{ var('guard_max_disable_share') }} * flags_on_in_salesforce
-        and not {{ var('allow_mass_switch_off') }} as switches_off_too_many
+        flags_to_switch_off >= guard_min_disables
+        and flags_to_switch_off > guard_max_disable_share * flags_on_in_salesforce
+        and not allow_mass_switch_off as has_too_many_switch_offs
     from counted
 ),
 
 explained as (
     select
         *,
-        has_too_few_feature_rows or has_too_few_matches or switches_off_too_many as is_tripped,
-        concat_ws(
+        has_too_few_feature_rows or has_too_few_matches or has_too_many_switch_offs as is_tripped,
+        concat(
+            feature_rows,
+            ' properties have a feature row',
+            case
+                when not has_too_few_feature_rows then ''
+                else concat(', fewer than guard_min_feature_rows (', guard_min_feature_rows, ')')
+            end,
             '; ',
-            concat(
-                feature_rows, ' properties have a feature row',
-                case
-                    when has_too_few_feature_rows
-                        then ', fewer than guard_min_feature_rows ({{ var("guard_min_feature_rows") }})'
-                    else ''
-                end
-            ),
-            concat(
-                matched_properties, ' of the ', salesforce_properties, ' properties in Salesforce have one',
-                case
-                    when has_too_few_matches
-                        then ', less than guard_min_match_share ({{ var("guard_min_match_share") }})'
-                    else ''
-                end
-            ),
-            concat(
-                flags_to_switch_off, ' of the ', flags_on_in_salesforce,
-                ' flags that are on in Salesforce would be switched off',
-                case
-                    when switches_off_too_many
-                        then ', more than guard_max_disable_share ({{ var("guard_max_disable_share") }})'
-                    else ''
-                end
+            matched_properties,
+            ' of the ',
+            salesforce_properties,
+            ' properties in Salesforce have one',
+            case
+                when not has_too_few_matches then ''
+                else concat(', less than guard_min_match_share (', guard_min_match_share, ')')
+            end,
+            '; ',
+            flags_to_switch_off,
+            ' of the ',
+            flags_on_in_salesforce,
+            ' flags that are on in Salesforce would be switched off',
+            case
+                when not has_too_many_switch_offs then ''
+                else concat(', more than guard_max_disable_share (', guard_max_disable_share, ')')
+            end,
+            '.'
+        ) as findings,
+        case
+            when has_too_few_feature_rows or has_too_few_matches then ''
+            else concat(
+                ' If so many products really are to be switched off: ',
+                'dbt build --vars "allow_mass_switch_off: true".'
             )
-        ) as findings
+        end as way_through
     from judged
 ),
 
@@ -81,23 +92,21 @@ final as (
         matched_properties,
         flags_on_in_salesforce,
         flags_to_switch_off,
-        matched_properties / nullif(salesforce_properties, 0) as match_share,
-        flags_to_switch_off / nullif(flags_on_in_salesforce, 0) as disable_share,
+        guard_min_feature_rows,
+        guard_min_match_share,
+        guard_max_disable_share,
+        guard_min_disables,
+        allow_mass_switch_off,
         is_tripped,
         case
             when is_tripped
                 then concat(
-                    'The guard is tripped, nothing is offered to Census: ', findings, '. ',
-                    'Repair product_property_w_features or the replica, then run dbt build.',
-                    case
-                        when not (has_too_few_feature_rows or has_too_few_matches)
-                            then
-                                ' If so many products really are to be switched off: '
-                                || 'dbt build --vars "allow_mass_switch_off: true".'
-                        else ''
-                    end
+                    'The guard is tripped, nothing is offered to Census: ',
+                    findings,
+                    ' Repair product_property_w_features or the replica, then run dbt build.',
+                    way_through
                 )
-            else concat('The guard is open: ', findings, '.')
+            else concat('The guard is open: ', findings)
         end as verdict
     from explained
 )
