@@ -2,12 +2,8 @@
 {% macro required_columns() %}
     {% set salesforce = {"id": "text", "name": "text", "created_date": "time"} %}
     {% do salesforce.update({"snappt_property_id_c": "text", "reverse_etl_id_c": "text"}) %}
-    {% for name, kind in {
-        "salesforce_deleted_column": "boolean",
-        "salesforce_last_modified_column": "time",
-        "salesforce_loaded_at_column": "time",
-    }.items() if optional_column(name) %}
-        {% do salesforce.update({optional_column(name): kind}) %}
+    {% for column, var_name in optional_columns().items() %}
+        {% do salesforce.update({column: "boolean" if var_name == "salesforce_deleted_column" else "time"}) %}
     {% endfor %}
     {% set features = {"property_id": "text"} %}
     {% for product in product_features() %}
@@ -27,7 +23,7 @@
 {% endmacro %}
 
 
-{% macro check_sources() %}
+{% macro check_sources(only_faults=false) %}
     {# Whole numbers count as text, because ids are read as text. #}
     {% set types = {
         "text": ["string", "varchar", "char", "text", "tinyint", "smallint", "int", "integer", "bigint"],
@@ -35,12 +31,14 @@
         "time": ["date", "timestamp", "timestamp_ntz", "timestamp with time zone", "datetime"],
     } %}
     {% set visible = visible_catalogs() %}
+    {% set has_seeds = graph.nodes.values() | selectattr("resource_type", "equalto", "seed") | list | length > 0 %}
     {% set faults = [] %}
 
     {% for name, columns in required_columns().items() %}
         {% set table = source(name.split(".")[0], name.split(".")[1]) %}
         {% set vars = {"salesforce": "salesforce", "sfdc_dbx": "features", "rds": "rds"}[name.split(".")[0]] %}
-        {% set where_to_look = "check the vars " ~ vars ~ "_catalog and " ~ vars ~ "_schema" %}
+        {% set where_to_look = "check the vars " ~ vars ~ "_catalog and " ~ vars ~ "_schema"
+            ~ (", or run `dbt run-operation find_salesforce_table`" if vars == "salesforce" else "") %}
         {% set before = faults | length %}
         {% if table.database not in visible %}
             {% do faults.append(table ~ ": there is no catalog " ~ table.database ~ ": " ~ where_to_look) %}
@@ -49,9 +47,9 @@
         {% else %}
             {% set relation = adapter.get_relation(table.database, table.schema, table.identifier) %}
             {% if not relation %}
-                {% do faults.append(table ~ ": not there: " ~ where_to_look ~ (
-                    ", or run `dbt run-operation find_salesforce_table`" if vars == "salesforce" else ""
-                )) %}
+                {% do faults.append(
+                    table ~ ": not there: " ~ where_to_look ~ (", or run `dbt seed` first" if has_seeds else "")
+                ) %}
             {% else %}
                 {% set found = {} %}
                 {% for column in adapter.get_columns_in_relation(relation) %}
@@ -60,7 +58,12 @@
                 {% for column, kind in columns.items() %}
                     {% set type = found.get(column | lower) %}
                     {% if not type %}
-                        {% do faults.append(table ~ "." ~ column ~ ": missing: add the column to the table") %}
+                        {% do faults.append(
+                            table ~ "." ~ column ~ ": missing: " ~ (
+                                "check the var " ~ optional_columns()[column] ~ ", or set it to none"
+                                if column in optional_columns() else "add the column to the table"
+                            )
+                        ) %}
                     {% elif type.split("(")[0] not in types[kind] %}
                         {% do faults.append(
                             table ~ "." ~ column ~ ": is " ~ type ~ ", expected " ~ types[kind] | join(" or ")
@@ -70,13 +73,12 @@
                 {% endfor %}
             {% endif %}
         {% endif %}
-        {% if faults | length == before %}
+        {% if faults | length == before and not only_faults %}
             {% do print(table ~ ": all " ~ columns | length ~ " columns are there") %}
         {% endif %}
     {% endfor %}
 
     {% if faults %}
-        {% do print(faults | join("\n")) %}
-        {{ exceptions.raise_compiler_error(faults | length ~ " fault(s) in the sources, listed above") }}
+        {{ exceptions.raise_compiler_error(faults | length ~ " fault(s) in the sources:\n" ~ faults | join("\n")) }}
     {% endif %}
 {% endmacro %}

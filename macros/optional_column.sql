@@ -2,3 +2,14 @@
     {% set column = var(var_name) %}
     {{ return(none if column in (none, "none") else column) }}
 {% endmacro %}
+
+
+{% macro optional_columns() %}
+    {% set columns = {} %}
+    {% for name in ["salesforce_deleted_column", "salesforce_last_modified_column", "salesforce_loaded_at_column"] %}
+        {% if optional_column(name) %}
+            {% do columns.update({optional_column(name): name}) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(columns) }}
+{% endmacro %}

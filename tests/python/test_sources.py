@@ -1,6 +1,8 @@
 """Finding, checking and comparing the source tables, and the analyses, on both engines."""
 
-from conftest import INCIDENT, SOURCE_TABLES, Databricks, Engine, Project, create_table
+from pathlib import Path
+
+from conftest import INCIDENT, SOURCE_TABLES, Databricks, Engine, Project, copy_of, create_table
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 
@@ -55,7 +57,7 @@ def test_check_sources(engine: Engine) -> None:
         assert "the catalog locked may not be read: ask for USE CATALOG" in engine.output
     else:
         assert "there is no catalog locked: check the vars salesforce_catalog" in engine.output
-    assert "4 fault(s) in the sources, listed above" in engine.output
+    assert "4 fault(s) in the sources:" in engine.output
 
 
 def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
@@ -151,3 +153,28 @@ def test_the_standing_questions_are_answered(engine: Engine) -> None:
     distribution = answer("product_distribution")
     assert len(distribution) == 8
     assert distribution["Fraud Detection"][:2] == (17102, 15805)
+
+
+def test_a_wrong_source_stops_a_build_before_anything_is_written(engine: Engine) -> None:
+    """Catalog, table and column: each fault names its var and what to do."""
+    faults = {
+        "salesforce_catalog: nowhere": "there is no catalog nowhere: check the vars "
+        "salesforce_catalog and salesforce_schema, or run `dbt run-operation find_salesforce_table",
+        "salesforce_catalog: crm": "not there: check the vars salesforce_catalog",
+        "features_schema: elsewhere": "not there: check the vars features_catalog and",
+        "salesforce_loaded_at_column: loaded_at": "loaded_at: missing: check the var "
+        "salesforce_loaded_at_column, or set it to none",
+    }
+    for variables, message in faults.items():
+        for command in ("build", "test") if isinstance(engine, Project) else ("build",):
+            assert not engine.dbt(command, "--vars", variables).success
+            assert message in engine.output
+            assert "1 fault(s) in the sources:" in engine.output
+            if isinstance(engine, Databricks):
+                assert not engine.sent("create|alter|drop|comment|grant")
+
+
+def test_a_build_before_the_seeds_says_so(empty_project: Project, tmp_path: Path) -> None:
+    project = copy_of(empty_project.path, tmp_path / "project")
+    assert not project.dbt("build").success
+    assert project.output.count("or run `dbt seed` first") == 3
