@@ -63,6 +63,17 @@
 {% endmacro %}
 
 
+{# Salesforce's own name of a field: fraud_detection_enabled_c in the replica is Fraud_Detection_Enabled__c there. #}
+{% macro salesforce_field(column) %}
+    {% set spellings = {"etl": "ETL", "id": "ID", "idv": "IDV", "of": "of", "vor": "VOR"} %}
+    {% set words = [] %}
+    {% for word in column.split("_")[:-1] %}
+        {% do words.append(spellings.get(word, word | capitalize)) %}
+    {% endfor %}
+    {{ return(words | join("_") ~ "__c") }}
+{% endmacro %}
+
+
 {% macro feature_columns() %}
     {% set columns = [] %}
     {% for product in product_features() %}

@@ -1,0 +1,67 @@
+{# Everything but the two connections stands in the mapping and in the relation's exposure. #}
+{% macro census_sync_config(relation, source_connection_id, destination_connection_id, validate_only=true) %}
+    {% set syncs = {} %}
+    {% for exposure in graph.exposures.values() %}
+        {% for node_id in exposure.depends_on.nodes if exposure.meta.operation %}
+            {% do syncs.update({graph.nodes[node_id].name: exposure}) %}
+        {% endfor %}
+    {% endfor %}
+    {% if relation not in syncs %}
+        {{ exceptions.raise_compiler_error("relation is '" ~ relation ~ "', expected one of " ~ syncs | sort | join(", ")) }}
+    {% endif %}
+    {% for id in [source_connection_id, destination_connection_id] if id is not integer or id is boolean or id < 1 %}
+        {{ exceptions.raise_compiler_error(
+            "A connection id is '" ~ id ~ "', expected the whole number with which its address in Census ends"
+        ) }}
+    {% endfor %}
+    {% if validate_only is not boolean %}
+        {{ exceptions.raise_compiler_error("validate_only is '" ~ validate_only ~ "', expected true or false") }}
+    {% endif %}
+
+    {% set table = ref(relation) %}
+    {% set sync = syncs[relation].meta %}
+    {% set mappings = [] %}
+    {% for column in census_columns() %}
+        {% set field = salesforce_field(column) %}
+        {% do mappings.append({
+            "from": {"type": "column", "data": column},
+            "to": field,
+            "is_primary_identifier": field == sync.sync_key,
+            "sync_null_values": true,
+        }) %}
+    {% endfor %}
+    {% set config = {
+        "label": syncs[relation].label,
+        "operation": sync.operation,
+        "source_attributes": {
+            "connection_id": source_connection_id,
+            "object": {
+                "type": "table",
+                "table_catalog": table.database,
+                "table_schema": table.schema,
+                "table_name": table.identifier,
+            },
+        },
+        "destination_attributes": {"connection_id": destination_connection_id, "object": sync.destination_object},
+        "mappings": mappings,
+        "field_behavior": "specific_properties",
+        "mode": {"type": "triggered", "triggers": {"schedule": sync.schedule}},
+        "alert_attributes": [
+            {
+                "type": "FailureAlertConfiguration",
+                "send_for": "every_time",
+                "should_send_recovery": true,
+                "options": none,
+            },
+            {
+                "type": "InvalidRecordPercentAlertConfiguration",
+                "send_for": "every_time",
+                "should_send_recovery": true,
+                "options": {"threshold": sync.alert_above_percent},
+            },
+        ],
+        "paused": false,
+        "validate_only": validate_only,
+    } %}
+    {% do print(config | tojson(indent=2)) %}
+{% endmacro %}

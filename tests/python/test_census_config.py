@@ -1,0 +1,88 @@
+"""The configuration that Census is given: valid, as agreed in review, made from the mapping."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CENSUS_RELATIONS, Project
+from jsonschema import Draft202012Validator, ValidationError
+
+FOLDER = Path(__file__).parent / "census"
+SCHEMA = Draft202012Validator(json.loads((FOLDER / "sync.schema.json").read_text()))
+CONNECTIONS = "source_connection_id: 11, destination_connection_id: 22"
+
+
+def config(project: Project, capsys: pytest.CaptureFixture, arguments: str) -> dict[str, Any]:
+    """Return what the run-operation prints, which must be JSON and nothing else."""
+    run = ("--quiet", "run-operation", "census_sync_config", "--args", arguments)
+    capsys.readouterr()
+    assert project.dbt(*run).success, project.output
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("relation", CENSUS_RELATIONS)
+def test_the_payload_is_valid_and_the_agreed_one(
+    incident: Project, capsys: pytest.CaptureFixture, relation: str
+) -> None:
+    """After an intended change: print it anew into the file, and have the change reviewed."""
+    payload = config(incident, capsys, f"{{relation: {relation}, {CONNECTIONS}}}")
+    SCHEMA.validate(payload)
+    assert payload == json.loads((FOLDER / f"{relation}.json").read_text())
+    assert payload["operation"] == "update"
+    assert payload["destination_attributes"]["object"] == "Product_Property__c"
+    assert len(payload["mappings"]) == 23
+    keys = [mapping for mapping in payload["mappings"] if mapping["is_primary_identifier"]]
+    assert [(key["from"]["data"], key["to"]) for key in keys] == [
+        ("reverse_etl_id_c", "Reverse_ETL_ID__c")
+    ]
+
+
+def test_creating_must_be_asked_for(incident: Project, capsys: pytest.CaptureFixture) -> None:
+    arguments = f"relation: product_property_feature_sync, {CONNECTIONS}"
+    assert config(incident, capsys, f"{{{arguments}}}")["validate_only"] is True
+    created = config(incident, capsys, f"{{{arguments}, validate_only: false}}")
+    assert created["validate_only"] is False
+
+
+WRONG_ARGUMENTS = {
+    f"{{relation: feature_mismatches, {CONNECTIONS}}}": "expected one of product_property_feature",
+    "{relation: product_property_feature_sync, source_connection_id: x, "
+    "destination_connection_id: 2}": "A connection id is 'x', expected the whole number",
+    "{relation: product_property_feature_sync, source_connection_id: 1, "
+    "destination_connection_id: 0}": "A connection id is '0', expected the whole number",
+    f"{{relation: product_property_feature_sync, {CONNECTIONS}, validate_only: perhaps}}": (
+        "validate_only is 'perhaps', expected true or false"
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG_ARGUMENTS)
+def test_wrong_arguments_are_refused(incident: Project, arguments: str) -> None:
+    run = ("--quiet", "run-operation", "census_sync_config", "--args", arguments)
+    assert not incident.dbt(*run).success
+    assert WRONG_ARGUMENTS[arguments] in incident.output
+
+
+FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "another operation": lambda p: p.update(operation="overwrite"),
+    "no sync key": lambda p: p["mappings"][1].update(is_primary_identifier=False),
+    "two sync keys": lambda p: p["mappings"][0].update(is_primary_identifier=True),
+    "the replica's name of a field": lambda p: p["mappings"][2].update(to="fraud_enabled_c"),
+    "a table without its catalog": lambda p: p["source_attributes"]["object"].pop("table_catalog"),
+    "a connection by name": lambda p: p["source_attributes"].update(connection_id="databricks"),
+    "a setting that is not there": lambda p: p.update(schedule="hourly"),
+    "a share for a percentage": lambda p: p["alert_attributes"][1]["options"].update(threshold=0.5),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_schema_finds_faults(fault: str) -> None:
+    payload = json.loads((FOLDER / "product_property_feature_sync.json").read_text())
+    broken = copy.deepcopy(payload)
+    FAULTS[fault](broken)
+    SCHEMA.validate(payload)
+    with pytest.raises(ValidationError):
+        SCHEMA.validate(broken)
