@@ -12,6 +12,7 @@ from unittest import mock
 
 import click
 import pytest
+import trigger_census_sync
 import yaml
 from conftest import CENSUS_RELATIONS, ROOT, Project, copy_of
 from databricks.sdk.service.jobs import JobSettings
@@ -162,24 +163,57 @@ def test_the_commands_of_the_readme_work_without_make(tmp_path: Path) -> None:
 BUNDLE = yaml.safe_load((ROOT / "databricks.yml").read_text())
 
 
+WORKSPACE = {"host": "https://example.com", "file_path": str(ROOT)}
+
+
+def joined(base: Any, over: Any) -> Any:  # noqa: ANN401
+    """Join a target's settings to the common ones, tasks by key, as the Databricks CLI does."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return base | {
+            key: joined(base[key], value) if key in base else value for key, value in over.items()
+        }
+    if isinstance(base, list) and isinstance(over, list):
+        tasks = [{entry.get("task_key"): entry for entry in entries} for entries in (base, over)]
+        if all("dbt_task" in entry for entry in base):
+            return list(joined(*tasks).values())
+        return base + over
+    return over
+
+
 def deployed_job(target: str) -> dict:
-    """Return the job with the variables of a target filled in, as a deployment does."""
+    """Return the job with the settings and variables of a target, as a deployment does."""
     values = {name: variable.get("default") for name, variable in BUNDLE["variables"].items()}
     values |= {"warehouse_id": "0123456789abcdef", "notified_on_failure": ["ops@example.com"]}
+    values |= {"census_sync_id": "52", "census_node_type": "m5d.large"}
     values |= BUNDLE["targets"][target]["variables"]
+    names = {f"var.{name}": value for name, value in values.items()}
+    names |= {f"workspace.{name}": value for name, value in WORKSPACE.items()}
 
     def fill(value: Any) -> Any:  # noqa: ANN401
         if isinstance(value, dict):
             return {key: fill(entry) for key, entry in value.items()}
         if isinstance(value, list):
             return [fill(entry) for entry in value]
-        if whole := re.fullmatch(r"\${var\.(\w+)}", str(value)):
-            return values[whole[1]]
+        if whole := re.fullmatch(r"\${([\w.]+)}", str(value)):
+            return names[whole[1]]
         if isinstance(value, str):
-            return re.sub(r"\${var\.(\w+)}", lambda match: str(values[match[1]]), value)
+            return re.sub(r"\${([\w.]+)}", lambda match: str(names.get(match[1], match[0])), value)
         return value
 
-    return fill(BUNDLE["resources"]["jobs"]["product_property_sync"])
+    over = BUNDLE["targets"][target].get("resources", {})
+    return fill(joined(BUNDLE["resources"], over)["jobs"]["product_property_sync"])
+
+
+def in_order(tasks: list[dict]) -> list[dict]:
+    """Return the tasks in the only order in which their dependencies let them run."""
+    waiting, done = list(tasks), []
+    while waiting:
+        keys = {task["task_key"] for task in done}
+        ready = [t for t in waiting if {d["task_key"] for d in t.get("depends_on", [])} <= keys]
+        (task,) = ready
+        done.append(task)
+        waiting.remove(task)
+    return done
 
 
 @pytest.mark.parametrize("target", BUNDLE["targets"])
@@ -194,7 +228,10 @@ def test_every_key_of_the_job_is_known_to_the_databricks_sdk(target: str) -> Non
 def test_every_dbt_command_of_the_job_parses(target: str) -> None:
     profile = yaml.safe_load((ROOT / "profiles.yml.example").read_text())["product_property_sync"]
     sequence = []
-    for task in deployed_job(target)["tasks"]:
+    for task in in_order(deployed_job(target)["tasks"]):
+        if "dbt_task" not in task:
+            sequence.append(task["task_key"])
+            continue
         for command in task["dbt_task"]["commands"]:
             program, *arguments = shlex.split(command)
             assert program == "dbt"
@@ -203,7 +240,59 @@ def test_every_dbt_command_of_the_job_parses(target: str) -> None:
             if arguments != ["deps"]:
                 assert parsed["target"] in profile["outputs"]
                 assert set(parsed["vars"]) == {"http_path", "dev_schema"}
-    assert sequence == ["deps", "source", "deps", "build", "deps", "test"]
+    census = ["census"] if target == "prod" else []  # dev must not write to Salesforce
+    assert sequence == ["deps", "source", "deps", "build", *census, "deps", "test"]
+
+
+def test_the_census_task_of_the_job_can_run() -> None:
+    job = deployed_job("prod")
+    (task,) = [task for task in job["tasks"] if task["task_key"] == "census"]
+    program = task["spark_python_task"]
+    assert (ROOT / program["python_file"]).resolve() == Path(trigger_census_sync.__file__)
+    assert all(isinstance(parameter, str) for parameter in program["parameters"])
+    arguments = trigger_census_sync.make_parser().parse_args(program["parameters"])
+    assert (arguments.sync_id, arguments.project_dir) == (52, ROOT)
+    relation = ROOT / "models/marts/census" / f"{arguments.relation}.sql"
+    assert relation.exists()
+    (cluster,) = job["job_clusters"]
+    assert cluster["job_cluster_key"] == task["job_cluster_key"]
+    environment = cluster["new_cluster"]["spark_env_vars"]
+    profile = yaml.safe_load((ROOT / "profiles.yml.example").read_text())["product_property_sync"]
+    output = profile["outputs"][arguments.target]
+    assert set(re.findall(r"env_var\('(\w+)'\)", str(output))) == set(environment) - {
+        "CENSUS_API_KEY"
+    }
+
+
+def test_the_secrets_of_the_job_are_those_that_the_readme_creates() -> None:
+    environment = deployed_job("prod")["job_clusters"][0]["new_cluster"]["spark_env_vars"]
+    secrets = {
+        name: re.fullmatch(r"{{secrets/([\w-]+)/([\w-]+)}}", value)
+        for name, value in environment.items()
+        if name not in ("DBT_HOST", "DBT_HTTP_PATH")
+    }
+    readme = (ROOT / "README.md").read_text()
+    (scope,) = re.findall(r"^scope=(\S+)$", readme, re.M)
+    created = re.findall(r"^databricks secrets put-secret \$scope (\S+)", readme, re.M)
+    assert [(secret[1], secret[2]) for secret in secrets.values() if secret] == [
+        (scope, key) for key in created
+    ]
+    assert all(secrets.values())
+
+
+def test_the_census_task_installs_the_versions_that_the_other_tasks_have() -> None:
+    job = deployed_job("prod")
+    (task,) = [task for task in job["tasks"] if task["task_key"] == "census"]
+    installed = [library["pypi"]["package"] for library in task["libraries"]]
+    assert set(job["environments"][0]["spec"]["dependencies"]) < set(installed)
+    required = (ROOT / "requirements.in").read_text()
+    assert not [package for package in installed if f"{package}  #" not in required]
+
+
+def test_the_deploy_command_of_the_readme_gives_the_variables_without_a_default() -> None:
+    readme = (ROOT / "README.md").read_text()
+    needed = {name for name, variable in BUNDLE["variables"].items() if "default" not in variable}
+    assert set(re.findall(r"--var (\w+)=", readme)) == needed
 
 
 @pytest.mark.parametrize("target", ["prod", "job", "dev"])
