@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import trigger_census_sync
 from conftest import (
     CENSUS_RELATIONS,
     FLAGS_AND_SOURCES,
@@ -120,6 +121,15 @@ def test_docs_are_generated(databricks: Databricks) -> None:
     result = databricks.dbt("docs", "generate", *INCIDENT)
     assert result.success, databricks.output
     assert len(result.result.nodes) == len(relations(databricks))
+
+
+def test_the_trigger_reads_the_guard_and_the_rows(databricks: Databricks) -> None:
+    query = trigger_census_sync.question("product_property_feature_sync")
+    result = databricks.dbt("show", "--inline", query, "--limit", "2")
+    assert result.success, databricks.output
+    waiting = trigger_census_sync.answer(result)
+    assert (waiting.is_tripped, waiting.rows) == (False, 2815)
+    assert waiting.verdict.startswith("The guard is open: ")
 
 
 def test_summary_is_shown_and_a_simulated_sync_refused(databricks: Databricks) -> None:
