@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import trigger_census_sync as program
-from conftest import ROOT, Project, simulate_sync
+from conftest import ROOT, Project, copy_of, simulate_sync
 from trigger_census_sync import Settings, Waiting
 
 KEY = "secret-token:7b0c9e"
@@ -657,9 +657,10 @@ def test_what_dbt_cannot_read_is_told_with_its_message(
 
 
 def test_a_project_that_is_not_built_is_told(
-    empty_project: Project, census: Census, server: Server
+    empty_project: Project, census: Census, server: Server, tmp_path: Path
 ) -> None:
-    outcome = census(options=("--project-dir", str(empty_project.path)), waiting=None)
+    project = copy_of(empty_project.path, tmp_path / "project")  # DuckDB makes its files there
+    outcome = census(options=("--project-dir", str(project.path)), waiting=None)
     assert outcome.code == 2
     assert "does not exist" in outcome.output
     assert not server.requests
