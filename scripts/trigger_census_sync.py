@@ -259,8 +259,9 @@ class Census:
     def trigger(self, sync_id: int) -> int:
         """Start a run of the sync and return its id, or raise Unclear.
 
-        Always a full sync: Census remembers what it sent and leaves out what it has sent before,
-        but a row is in the relation exactly because Salesforce does not hold what was sent.
+        Always a full sync: Census remembers what it sent. A row that leaves the relation and comes
+        back with the same values may count as sent (nothing documents that it does not), but it is
+        back because Salesforce does not hold them.
         """
         path = f"/syncs/{sync_id}/trigger"
         run_id = self._ask("POST", path, {"force_full_sync": "true"}).get("sync_run_id")
