@@ -21,7 +21,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +29,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from dbt.cli.main import dbtRunner, dbtRunnerResult
+from agate import Table
+from dbt.cli.main import dbtRunner
 from dbt_common.events.base_types import EventMsg
 from urllib3.util import Retry
 
@@ -181,19 +182,19 @@ def question(relation: str) -> str:
     )
 
 
-def answer(result: dbtRunnerResult) -> Waiting:
+def answer(table: Table) -> Waiting:
     """Return what `dbt show` read, or raise Unclear when it is not one complete row."""
-    rows = result.result.results[0].agate_table.rows
-    if len(rows) != 1 or rows[0][0] is None:
+    if len(table.rows) != 1 or table.rows[0][0] is None:
         raise Unclear("feature_sync_guard has no verdict: nothing was sent. Run dbt build first.")
-    is_tripped, verdict, count = rows[0].values()
+    is_tripped, verdict, count = table.rows[0].values()
     return Waiting(bool(is_tripped), str(verdict), int(count))
 
 
-def read_waiting(arguments: argparse.Namespace) -> Waiting:
-    """Return what is waiting to be synced, read through dbt; its noise is not printed.
+@contextlib.contextmanager
+def dbt_reader(arguments: argparse.Namespace) -> Iterator[Callable[[str], Table]]:
+    """Yield what reads a query, a dbt template, through dbt; dbt's noise is not printed.
 
-    Raises Unclear with dbt's message when dbt cannot read it.
+    Reading raises Unclear with dbt's message when dbt cannot read it.
     """
     errors: list[str] = []
 
@@ -201,19 +202,29 @@ def read_waiting(arguments: argparse.Namespace) -> Waiting:
         if event.info.level == "error":
             errors.append(event.info.msg)
 
-    options = ["--target", arguments.target] if arguments.target else []
-    options += ["--vars", arguments.vars] if arguments.vars else []
     # A folder of its own, because the project's may be read-only, and its target/ is the build's.
-    with TemporaryDirectory() as folder, contextlib.chdir(arguments.project_dir):
+    with TemporaryDirectory() as folder:
         quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--log-path", folder]
-        show = ["show", "--inline", question(arguments.relation), "--limit", "2"]
-        result = dbtRunner(callbacks=[keep]).invoke(
-            [*quiet, "--no-use-colors", *show, "--target-path", folder, *options]
-        )
-    if not result.success:
-        message = "\n".join(errors) or str(result.exception)
-        raise Unclear(f"dbt cannot read what is to be synced: nothing was sent.\n{message}")
-    return answer(result)
+        options = ["--limit", "-1", "--target-path", folder]
+        options += ["--target", arguments.target] if arguments.target else []
+        options += ["--vars", arguments.vars] if arguments.vars else []
+
+        def read(query: str) -> Table:
+            show = ["--no-use-colors", "show", "--inline", query]
+            with contextlib.chdir(arguments.project_dir):
+                result = dbtRunner(callbacks=[keep]).invoke([*quiet, *show, *options])
+            if not result.success:
+                message = "\n".join(errors) or str(result.exception)
+                raise Unclear(f"dbt cannot read the relations: nothing was done.\n{message}")
+            return result.result.results[0].agate_table
+
+        yield read
+
+
+def read_waiting(arguments: argparse.Namespace) -> Waiting:
+    """Return what is waiting to be synced, or raise Unclear."""
+    with dbt_reader(arguments) as read:
+        return answer(read(question(arguments.relation)))
 
 
 # --- Census -----------------------------------------------------------------------------------

@@ -214,6 +214,7 @@ class DatabricksHarness:
             "RUST_LOG": "error",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "DBT_PROFILES_DIR": str(self.workdir),
+            "DBT_PROFILE": "harness",
             "DBT_TARGET_PATH": str(self.workdir / "target"),
             "DBT_LOG_PATH": str(self.workdir / "logs"),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
@@ -236,14 +237,19 @@ class DatabricksHarness:
 
     def dbt(self, *args: str, project_dir: Path) -> dbtRunnerResult:
         """Run a dbt command in the project's folder."""
+        with self.connected(), contextlib.chdir(project_dir):
+            return dbtRunner().invoke([*args])
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """Let what runs dbt in this process, whatever it is, run it on the harness."""
         # The adapter keeps the runtime's abilities until the process ends.
         DatabricksConnectionManager._dbr_capabilities_cache.clear()
         with (
-            contextlib.chdir(project_dir),
             patch.dict(os.environ, self._environment()),
             patch("databricks.sql.connect", self._connect),
         ):
-            return dbtRunner().invoke([*args, "--profile", "harness"])
+            yield
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement as for the adapter, but off the record, and return its rows."""

@@ -124,10 +124,11 @@ def test_docs_are_generated(databricks: Databricks) -> None:
 
 
 def test_the_trigger_reads_the_guard_and_the_rows(databricks: Databricks) -> None:
-    query = trigger_census_sync.question("product_property_feature_sync")
-    result = databricks.dbt("show", "--inline", query, "--limit", "2")
-    assert result.success, databricks.output
-    waiting = trigger_census_sync.answer(result)
+    arguments = ["--sync-id", "1", "--project-dir", str(databricks.project)]
+    with databricks.connected():
+        waiting = trigger_census_sync.read_waiting(
+            trigger_census_sync.make_parser().parse_args(arguments)
+        )
     assert (waiting.is_tripped, waiting.rows) == (False, 2815)
     assert waiting.verdict.startswith("The guard is open: ")
 

@@ -651,7 +651,7 @@ def test_what_dbt_cannot_read_is_told_with_its_message(
     place = ("--project-dir", str(incident.path))
     outcome = census(STARTED, options=(*place, *options.split(" ", 1)), waiting=None)
     assert outcome.code == 2
-    assert outcome.output.startswith("dbt cannot read what is to be synced: nothing was sent.\n")
+    assert outcome.output.startswith("dbt cannot read the relations: nothing was done.\n")
     assert UNREADABLE[options] in outcome.output
     assert not server.requests
 

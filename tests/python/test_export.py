@@ -1,0 +1,228 @@
+"""The backfill as files: complete, readable, whole or not at all, on both engines."""
+
+import contextlib
+import csv
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import export_feature_backfill as program
+import pytest
+from agate import Table
+from conftest import INCIDENT, SOURCE_TABLES, Databricks, Engine, Project
+
+BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"
+
+
+def export(engine: Engine, folder: Path, *more: str) -> int:
+    """Run the program for a built project and return its exit code."""
+    databricks = isinstance(engine, Databricks)
+    with engine.connected() if databricks else contextlib.nullcontext():
+        place = engine.project if databricks else engine.path
+        return program.main(["--output-dir", str(folder), "--project-dir", str(place), *more])
+
+
+@pytest.fixture(autouse=True)
+def one_reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the exports of a test share a reader, so that dbt parses the project once."""
+    opened: dict[Path, Callable[[str], Table]] = {}
+    dbt_reader = program.dbt_reader
+    with contextlib.ExitStack() as stack:
+
+        def shared(arguments: Namespace) -> contextlib.AbstractContextManager:
+            if arguments.project_dir not in opened:
+                opened[arguments.project_dir] = stack.enter_context(dbt_reader(arguments))
+            return contextlib.nullcontext(opened[arguments.project_dir])
+
+        monkeypatch.setattr(program, "dbt_reader", shared)
+        yield
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder, with its bytes."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def read(path: Path) -> list[tuple]:
+    """Read an export with Python's csv and turn the texts back into values."""
+    values = {"": None, "true": True, "false": False}
+
+    def value(text: str) -> object:
+        if text.endswith("Z"):
+            return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+        return values.get(text, text)
+
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, strict=True)
+    return [tuple(header), *(tuple(value(text) for text in row) for row in rows)]
+
+
+def mart(engine: Engine) -> list[tuple]:
+    """Return the backfill's rows in the order of the sync key, with times as naive UTC."""
+    rows = engine.query(f"select * from {BACKFILL} order by reverse_etl_id_c")
+    return [
+        tuple(
+            value.replace(tzinfo=None) if isinstance(value, datetime) else value
+            for value in tuple(row)[:-1]  # the last is the batch number
+        )
+        for row in rows
+    ]
+
+
+def test_the_files_hold_the_backfill(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "feature_backfill"
+    assert export(engine, folder) == 0
+    header, *rows = read(folder / "feature_backfill_20251121.csv")
+    described = engine.query(
+        f"describe {'table ' if isinstance(engine, Databricks) else ''}{BACKFILL}"
+    )
+    assert header == tuple(name for name, *_ in described if name != "batch_number")
+    assert rows == mart(engine)
+    assert len(rows) == 1296
+
+    batches = sorted((folder / "feature_backfill_batches").iterdir())
+    assert len(batches) == 26
+    assert batches[0].name == "feature_backfill_batch_001_records_1-50.csv"
+    assert batches[-1].name == "feature_backfill_batch_026_records_1251-1296.csv"
+    for number, batch in enumerate(batches):
+        assert read(batch) == [header, *rows[50 * number : 50 * (number + 1)]]
+
+    whole = (folder / "feature_backfill_20251121.csv").read_bytes()
+    assert whole.count(b"\r\n") == whole.count(b"\n") == 1297
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for files in ("feature_backfill_20251121.csv", "feature_backfill_batches/*.csv"):
+            selected = ", ".join(
+                f"{column} at time zone 'UTC'" if column.endswith("_date_c") else column
+                for column in header
+            )
+            # The type of a column cannot be found where all of it is empty.
+            types = ", ".join(
+                f"'{column}': '{'timestamptz' if column.endswith('_date_c') else 'varchar'}'"
+                for column in header
+                if not column.endswith("_enabled_c")
+            )
+            read_back = connection.execute(
+                f"select {selected} from read_csv('{folder}/{files}', types = {{{types}}})"
+                " order by reverse_etl_id_c"
+            )
+            assert read_back.fetchall() == rows
+
+
+def test_values_that_need_care_are_written_as_rfc_4180_has_them(
+    loop: Project, tmp_path: Path
+) -> None:
+    odd = 'a "quoted", key\nof two lines, ü and שלום'
+    loop.query(f"delete from {BACKFILL} where batch_number > 1")
+    loop.query(
+        f"update {BACKFILL} set snappt_property_id_c = $odd$" + odd + "$odd$,"
+        " vor_start_date_c = timestamp '0001-01-01 00:00:00.000001'"
+        f" where reverse_etl_id_c = (select min(reverse_etl_id_c) from {BACKFILL})"
+    )
+    assert export(loop, tmp_path / "out") == 0
+    _, *rows = read(tmp_path / "out" / "feature_backfill_20251121.csv")
+    assert rows == mart(loop)
+    assert rows[0][0] == odd
+    text = (tmp_path / "out" / "feature_backfill_20251121.csv").read_text(encoding="utf-8")
+    assert '"a ""quoted"", key\nof two lines, ü and שלום"' in text
+    assert "0001-01-01T00:00:00.000001Z" in text
+
+
+def test_an_older_export_is_replaced_whole(loop: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert export(loop, folder) == 0
+    larger = ("--vars", "{as_of_date: 2025-11-20, backfill_batch_size: 100}")
+    assert loop.dbt("run", "--select", "product_property_feature_backfill", *larger).success
+    assert export(loop, folder) == 0
+    names = sorted(contents(folder))
+    assert names[0] == "feature_backfill_20251120.csv"
+    assert names[-1].endswith(f"-{loop.count(BACKFILL)}.csv")
+    assert len(names) == 1 + -(-loop.count(BACKFILL) // 100)
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
+    assert not list(tmp_path.glob(".export-*"))
+
+
+@pytest.mark.parametrize("strange", ["notes.txt", "feature_backfill_batches/notes.txt", ".hidden"])
+def test_a_folder_that_holds_something_else_is_left_alone(
+    incident: Project, tmp_path: Path, capsys: pytest.CaptureFixture, strange: str
+) -> None:
+    (tmp_path / strange).parent.mkdir(exist_ok=True)
+    (tmp_path / strange).write_text("mine")
+    assert export(incident, tmp_path) == 1
+    assert f"holds {strange}, which is not from an export" in capsys.readouterr().err
+    assert contents(tmp_path) == {strange: b"mine"}
+
+
+def test_an_export_that_fails_leaves_the_older_one(
+    loop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """It fails while it writes, while it moves, and because the backfill changes meanwhile."""
+    folder = tmp_path / "out"
+    assert export(loop, folder) == 0
+    before = contents(folder)
+
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(program, "CHUNK_ROWS", 700)
+    with monkeypatch.context() as patch:
+        patch.setattr(program, "append", fails)
+        assert export(loop, folder) == 1
+        assert "No space left on device" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        moves = iter([None, fails])  # the old one goes, the new one does not come
+        rename = Path.rename
+        patch.setattr(Path, "rename", lambda p, to: (next(moves, None) or rename)(p, to))
+        assert export(loop, folder) == 1
+    loop.query(f"update {BACKFILL} set batch_number = 900 where batch_number = 26")
+    assert export(loop, folder) == 0  # numbers may have gaps
+    loop.query(f"update {BACKFILL} set batch_number = null where batch_number = 900")
+    after = contents(folder)
+    assert export(loop, folder) == 2
+    assert "The backfill was built anew meanwhile" in capsys.readouterr().err
+    assert contents(folder) == after
+    assert before.keys() - after.keys() == {
+        "feature_backfill_batches/feature_backfill_batch_026_records_1251-1296.csv"
+    }
+    assert not list(tmp_path.glob(".export-*"))
+
+
+def test_nothing_is_exported_when_there_is_nothing_or_the_guard_is_tripped(
+    loop: Project, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    nobody = ("--vars", "as_of_date: 1999-01-01")
+    assert loop.dbt("run", "--select", "product_property_feature_backfill", *nobody).success
+    assert export(loop, tmp_path / "out") == 1
+    assert "The backfill holds no property" in capsys.readouterr().err
+    assert loop.dbt("run", "--select", "product_property_feature_backfill", *INCIDENT).success
+    loop.query(f"delete from {SOURCE_TABLES['product_property_w_features']}")
+    assert export(loop, tmp_path / "out") == 1
+    assert "The guard is tripped" in capsys.readouterr().err
+    loop.query(f"drop table {BACKFILL}")
+    assert export(loop, tmp_path / "out") == 2
+    assert "dbt cannot read the relations" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_million_rows_are_read_in_chunks(
+    incident: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What bounds the memory: no read is larger than a chunk, and no batch is cut."""
+    sizes = []
+    read_chunks = program.read_chunks
+
+    def counted(*arguments: object) -> Iterator[Table]:
+        for table in read_chunks(*arguments):
+            sizes.append(len(table.rows))
+            yield table
+
+    monkeypatch.setattr(program, "read_chunks", counted)
+    monkeypatch.setattr(program, "CHUNK_ROWS", 500)
+    assert export(incident, tmp_path / "out") == 0
+    assert sizes == [500, 500, 296]
