@@ -6,6 +6,9 @@
     feature_backfill_batches/feature_backfill_batch_001_records_1-50.csv
     feature_backfill_batches/…
 
+With --undo they hold what Salesforce holds now, for the same properties: to be written before a
+sync, and synced when it is to be undone.
+
 The files are CSV as RFC 4180 has it, in UTF-8, with the 23 fields of the Census mapping as header:
 booleans are true or false, times ISO 8601 in UTC, and empty means not set. The folder is replaced
 as a whole or not at all, and only if it holds nothing but an earlier export. Exit codes:
@@ -49,11 +52,18 @@ QUESTION = """
     left join {{ ref('int_product_property_features') }} as compared
         on backfill.reverse_etl_id_c = compared.reverse_etl_id_c
 """
+EXPECTED, CURRENT = "backfill.", "compared.current_"  # where the 21 values come from
 ROWS = """
-    select batch_number, {{{{ census_columns() | join(', ') }}}}
-    from {{{{ ref('product_property_feature_backfill') }}}}
-    where batch_number between {first} and {last}
-    order by batch_number, reverse_etl_id_c
+    select
+        backfill.batch_number
+        {{% for column in census_columns() %}}
+        , {{{{ ('backfill.' if loop.index <= 2 else '{values}') ~ column }}}} as {{{{ column }}}}
+        {{% endfor %}}
+    from {{{{ ref('product_property_feature_backfill') }}}} as backfill
+    left join {{{{ ref('int_product_property_features') }}}} as compared
+        on backfill.reverse_etl_id_c = compared.reverse_etl_id_c
+    where backfill.batch_number between {first} and {last}
+    order by backfill.batch_number, backfill.reverse_etl_id_c
 """
 
 
@@ -69,6 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--project-dir", type=project, default=".", help="the dbt project (default: this folder)")
     add("--target", help="dbt's target (default: the profile's)")
     add("--vars", help="dbt's vars, as YAML")
+    add("--undo", action="store_true", help="write what Salesforce holds now, to go back to it")
     return parser
 
 
@@ -100,11 +111,13 @@ def read_facts(read: Callable[[str], Table]) -> tuple[int, int, date]:
     return int(properties), int(batches), date.fromisoformat(str(first_day))
 
 
-def read_chunks(read: Callable[[str], Table], properties: int, batches: int) -> Iterator[Table]:
+def read_chunks(
+    read: Callable[[str], Table], values: str, properties: int, batches: int
+) -> Iterator[Table]:
     """Yield the rows in the order of batches and keys, whole batches at a time."""
     step = max(CHUNK_ROWS * batches // properties, 1)
     for first in range(1, batches + 1, step):
-        yield read(ROWS.format(first=first, last=first + step - 1))
+        yield read(ROWS.format(values=values, first=first, last=first + step - 1))
 
 
 def as_text(value: object) -> str:
@@ -157,6 +170,7 @@ def put_in_place(new: Path, folder: Path) -> None:
 def export(arguments: argparse.Namespace) -> None:
     """Write the export, or raise Stop and leave everything as it was."""
     folder = arguments.output_dir.resolve()
+    values = CURRENT if arguments.undo else EXPECTED
     check_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -166,7 +180,7 @@ def export(arguments: argparse.Namespace) -> None:
         properties, batches, day = read_facts(read)
         new = Path(workshop, "new")
         new.mkdir()
-        written = write_files(new, day, read_chunks(read, properties, batches))
+        written = write_files(new, day, read_chunks(read, values, properties, batches))
         if written != properties:
             raise Unclear("The backfill was built anew meanwhile: nothing was exported, try again.")
         put_in_place(new, folder)

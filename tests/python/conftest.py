@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 import yaml
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 
@@ -51,6 +52,8 @@ class Project:
             if event.info.level != "debug":
                 self.messages.append(event.info.msg)
 
+        # dbt-duckdb keeps its connection while the paths read the same, and in each copy they do.
+        DuckDBConnectionManager.close_all_connections()
         runner = dbtRunner(callbacks=[keep])
         with contextlib.chdir(self.path):
             return runner.invoke([*arguments])
@@ -139,10 +142,7 @@ def copy_of(source: Path, target: Path) -> Project:
     """Copy a project folder without what git, Python and the tools keep beside it."""
     ignored = shutil.ignore_patterns(".git", ".venv", "logs", "__pycache__", ".*_cache", "python")
     shutil.copytree(source, target, ignore=ignored)
-    # Absolute, because dbt-duckdb keeps its connection for as long as the paths read the same.
-    profile = (ROOT / "profiles.yml.example").read_text()
-    profile = profile.replace("path: warehouse/", f"path: {target}/warehouse/")
-    (target / "profiles.yml").write_text(profile)
+    shutil.copy(ROOT / "profiles.yml.example", target / "profiles.yml")
     return Project(target)
 
 
