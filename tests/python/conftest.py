@@ -16,6 +16,7 @@ import yaml
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[2]
 INCIDENT = ("--vars", "as_of_date: 2025-11-21")
@@ -35,14 +36,21 @@ FLAGS_AND_SOURCES = {
     "verification_of_rent_enabled_c": "vor_enabled",
 }
 
+# The examples are those of all configurations together. `make test` always tries the same ones.
+settings.register_profile("repeatable", max_examples=210, derandomize=True, deadline=None)
+settings.register_profile("fuzz", max_examples=5000, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
+
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests on Databricks in one process and in order, as they share its tables."""
+    """Keep in one process, and in order, what shares the tables on Databricks, or a count."""
     for item in items:
         engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
         if engine == "databricks" or "databricks" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("databricks"))
+        elif item.path.name == "test_oracle.py":
+            item.add_marker(pytest.mark.xdist_group("oracle"))
 
 
 @dataclass

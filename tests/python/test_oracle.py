@@ -1,0 +1,286 @@
+"""Whatever the sources hold, the built relations are those that the rules of oracle.py demand.
+
+`make test` tries a few hundred states of the sources, always the same; `make fuzz` thousands of new
+ones.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from itertools import groupby, product
+from typing import Any
+
+import duckdb
+import oracle
+import pyarrow as pa
+import pytest
+import yaml
+from conftest import CENSUS_RELATIONS, ROOT, SOURCE_TABLES, Project, copy_of
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from oracle import FEATURE_COLUMNS, SALESFORCE_COLUMNS, Configuration, Row, State
+
+# Together they vary every var that the rules depend on.
+CONFIGURATIONS = {
+    "open guard": Configuration(),
+    "dates and waves": Configuration(
+        compare_feature_dates=True, recent_days=0, sync_max_rows=2, backfill_batch_size=3
+    ),
+    "first day": Configuration(
+        as_of_date=date.min,
+        recent_days=1,
+        backfill_batch_size=1,
+        guard_min_feature_rows=1,
+        guard_min_disables=3,
+        guard_max_disable_share=Decimal("0.1"),
+    ),
+    "last day": Configuration(
+        as_of_date=date.max,
+        recent_days=5_000_000,
+        salesforce_deleted_column="none",
+        guard_min_match_share=Decimal("0.5"),
+        guard_max_disable_share=Decimal("0.5"),
+    ),
+    "strict guard": Configuration(
+        compare_feature_dates=True,
+        backfill_batch_size=1,
+        guard_min_feature_rows=2,
+        guard_min_match_share=Decimal("0.6"),
+        guard_max_disable_share=Decimal("0.25"),
+        guard_min_disables=2,
+    ),
+    "switching off": Configuration(
+        as_of_date=date(2024, 2, 29),
+        recent_days=365,
+        sync_max_rows=1,
+        salesforce_deleted_column="none",
+        guard_max_disable_share=Decimal(0),
+        allow_mass_switch_off=True,
+    ),
+}
+COLUMNS = {
+    **dict.fromkeys(CENSUS_RELATIONS, oracle.CENSUS_COLUMNS),
+    "product_property_feature_backfill": (*oracle.CENSUS_COLUMNS, "batch_number"),
+    "product_property_sync_exceptions": (
+        "salesforce_id",
+        "snappt_property_id_c",
+        "reverse_etl_id_c",
+        "sync_exception",
+    ),
+    "feature_mismatches": ("reverse_etl_id_c", "product", "mismatch_kind"),
+    "feature_sync_guard": oracle.GUARD_COLUMNS,
+}
+CASES = {
+    *("blank_sync_key", "duplicate_sync_key", "blank_property_id"),
+    *("missing_in_salesforce", "left_on_in_salesforce", "never_set_in_salesforce", "dates_differ"),
+    *("guard open", "guard tripped", "guard tripped by switching off", "switching off allowed"),
+    *("nothing to sync", "a wave of the sync", "batches", "recent, not in the backfill"),
+    *(f"{column} decides" for column in ("newest update", *FEATURE_COLUMNS)),
+}
+
+SEEDS = yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
+TYPES = {seed["name"]: seed["config"]["column_types"] for seed in SEEDS}
+ARROW_TYPES = {
+    "varchar": pa.string(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us"),
+    "bigint": pa.int64(),
+    "date": pa.date32(),
+}
+SCHEMAS = {
+    seed: pa.schema([(column, ARROW_TYPES[kind]) for column, kind in types.items()])
+    for seed, types in TYPES.items()
+}
+
+# Few values, so that they meet. Hypothesis shrinks towards the first of each.
+PROPERTY_IDS = st.sampled_from(["1", "2", "3"]) | st.sampled_from(
+    ["1", "2", "3", " 1", "1 ", "  2 ", "03", "\t1", "4", "", "  ", None]
+)
+# In UTF-16 the emoji would come before the wide tilde, which has the lower code point.
+SYNC_KEYS = st.sampled_from([*"abcdefghijkABCDEFGHIJK"]) | st.sampled_from(
+    ["a", "10", "9", " a", "B  ", "b c", "é", "\uff5e", "\U0001f600", "\ta", "", "  ", None]
+)
+NAMES = ["", 'O\'Neil "& Söhne"; --', "{{ 1/0 }}\n\\", None]
+DAYS = [date(2025, 3, 1), date(2025, 3, 2), date.min, date.max]
+TIMES = [time.min, time(12, 30), time.max]
+MOMENTS = [datetime.combine(*moment) for moment in product(DAYS, TIMES)]
+VALUES = {
+    "boolean": st.sampled_from([True, False, None]),
+    "timestamp": st.sampled_from([*MOMENTS, None]),
+    "date": st.sampled_from([*DAYS, None]),
+}
+
+
+@dataclass
+class Warehouse:
+    """The project built with one configuration, and a connection on which its data is changed."""
+
+    configuration: Configuration
+    connection: duckdb.DuckDBPyConnection
+    backfill_sql: str
+
+    def load(self, state: State) -> None:
+        """Put a state into the source tables; of what is built only the backfill is a table."""
+        sources = {
+            "product_property_c": state.salesforce,
+            "product_property_w_features": state.features,
+        }
+        for seed, rows in sources.items():
+            self.connection.register("rows", pa.Table.from_pylist(rows, SCHEMAS[seed]))
+            self.connection.execute(f"delete from {SOURCE_TABLES[seed]}")
+            self.connection.execute(f"insert into {SOURCE_TABLES[seed]} by name from rows")
+        self.connection.execute(
+            "create or replace table crm.sfdc_dbx.product_property_feature_backfill as"
+            f" {self.backfill_sql}"
+        )
+
+    def rows(self, relation: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a relation, of the columns that the rules speak of."""
+        columns = ", ".join(COLUMNS[relation])
+        return self.connection.execute(f"select {columns} from crm.sfdc_dbx.{relation}").fetchall()
+
+
+@pytest.fixture(scope="module", params=CONFIGURATIONS)
+def warehouse(
+    request: pytest.FixtureRequest, empty_project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """Yield the project, built with a configuration on empty source tables."""
+    configuration = CONFIGURATIONS[request.param]
+    project = copy_of(empty_project.path, tmp_path_factory.mktemp("oracle") / "project")
+    for seed, table in SOURCE_TABLES.items():
+        columns = ", ".join(f"{column} {kind}" for column, kind in TYPES[seed].items())
+        schema = table.rpartition(".")[0]
+        project.query(f"create schema if not exists {schema}; create table {table} ({columns})")
+    named = asdict(configuration).items()
+    yaml_vars = ", ".join(f"{name}: {'null' if value is None else value}" for name, value in named)
+    assert project.dbt("run", "--vars", f"{{{yaml_vars}}}").success, project.output
+    compiled = project.path / "target/compiled/product_property_sync/models/marts/census"
+    with duckdb.connect(str(project.path / "warehouse/crm.duckdb")) as connection:
+        for catalog in ("hive_metastore", "rds"):
+            file = project.path / f"warehouse/{catalog}.duckdb"
+            connection.execute(f"attach if not exists '{file}' as {catalog}")
+        connection.execute("set TimeZone = 'UTC'")
+        backfill_sql = (compiled / "product_property_feature_backfill.sql").read_text()
+        yield Warehouse(configuration, connection, backfill_sql)
+
+
+def values(types: dict[str, str], columns: tuple[str, ...]) -> dict[str, st.SearchStrategy[Any]]:
+    """Return a strategy for each of some columns."""
+    return {column: VALUES[types[column]] for column in columns}
+
+
+FEATURE_VALUES = values(TYPES["product_property_w_features"], FEATURE_COLUMNS)
+SALESFORCE_VALUES = values(TYPES["product_property_c"], SALESFORCE_COLUMNS)
+
+
+@st.composite
+def some(draw: st.DrawFn, rows: st.SearchStrategy[Row], most: int) -> list[Row]:
+    """Up to so many rows, and not nearly always one or two."""
+    return draw(st.lists(rows, min_size=draw(st.integers(0, most)), max_size=most))
+
+
+@st.composite
+def feature_rows(draw: st.DrawFn) -> list[Row]:
+    """Rows of the features table; each property's best one has a twin that differs in one column."""
+    row = st.fixed_dictionaries({"property_id": PROPERTY_IDS}, optional=FEATURE_VALUES)
+    rows = draw(some(row, 5))
+    for original in oracle.chosen_features(State(rows, [])).values():
+        column = draw(st.sampled_from(FEATURE_COLUMNS))
+        rows.append(original | {column: draw(FEATURE_VALUES[column])})
+    return rows
+
+
+def created_dates(configuration: Configuration) -> st.SearchStrategy[datetime | None]:
+    """Moments around the borders of the backfill's day and of the recent window."""
+    last = configuration.as_of_date.toordinal()
+    first = last - configuration.recent_days
+    near = (last + 1, last - 1, first, first - 1, first + 1, 1, date.max.toordinal())
+    days = [date.fromordinal(n) for n in near if 1 <= n <= date.max.toordinal()]
+    moments = [datetime.combine(*moment) for moment in product(days, TIMES)]
+    cohort = [datetime.combine(configuration.as_of_date, moment) for moment in TIMES]
+    return st.sampled_from(cohort) | st.sampled_from([*moments, None])
+
+
+@st.composite
+def states(draw: st.DrawFn, configuration: Configuration) -> State:
+    """States in which much of Salesforce is right, else nothing could be wrong about it."""
+    features = draw(feature_rows())
+    chosen = oracle.chosen_features(State(features, []))
+    identity = st.fixed_dictionaries(
+        {
+            "reverse_etl_id_c": SYNC_KEYS,
+            "snappt_property_id_c": PROPERTY_IDS,
+            "created_date": created_dates(configuration),
+            "is_deleted": st.sampled_from([False, None, None, True]),
+            "name": st.sampled_from(NAMES),
+        }
+    )
+    rows = draw(some(identity, 8))
+    for number, row in enumerate(rows):
+        truth = chosen.get(oracle.cleaned(row["snappt_property_id_c"]))
+        right = oracle.Candidate(row, truth).expected
+        row["id"] = f"s{number}"
+        row |= {column: oracle.day(value) for column, value in right.items()}
+        for column in draw(some(st.sampled_from(SALESFORCE_COLUMNS), 3)):
+            row[column] = draw(SALESFORCE_VALUES[column])
+    return State(features, rows)
+
+
+SEEN: dict[Configuration, Counter[str]] = {}
+
+
+def cases(state: State, rows: dict[str, list], configuration: Configuration) -> Iterator[str]:
+    """Name what a state shows, so that we know that the tests try it."""
+    yield from (row[-1] for row in rows["product_property_sync_exceptions"])
+    yield from (row[-1] for row in rows["feature_mismatches"])
+    *counts, tripped = rows["feature_sync_guard"][0]
+    yield "guard tripped" if tripped else "guard open"
+    sync, recent, backfill = (rows[relation] for relation in CENSUS_RELATIONS)
+    if oracle.Guard(*counts).is_mass_switch_off(configuration):
+        yield "guard tripped by switching off" if tripped else "switching off allowed"
+    if not sync and not tripped:
+        yield "nothing to sync"
+    if len(sync) < len({key for key, *_ in rows["feature_mismatches"]}) and not tripped:
+        yield "a wave of the sync"
+    if any(batch > 1 for *_, batch in backfill):
+        yield "batches"
+    if len(recent) > len(backfill):
+        yield "recent, not in the backfill"
+    yield from (f"{column} decides" for column in deciding_columns(state.features))
+
+
+def deciding_columns(features: list[Row]) -> Iterator[str]:
+    """Name, for each property with several rows, what set the best one off from the second."""
+
+    def key(row: Row) -> str:
+        return oracle.cleaned(row["property_id"]) or ""
+
+    for property_id, twins in groupby(sorted(features, key=key), key):
+        ranks = sorted(map(oracle.rank, twins))[-2:]
+        if property_id and len(ranks) == 2:
+            decisions = zip(("newest update", *FEATURE_COLUMNS), *ranks, strict=True)
+            yield from [name for name, second, best in decisions if second != best][:1]
+
+
+@settings(max_examples=math.ceil(settings().max_examples / len(CONFIGURATIONS)))
+@given(data=st.data())
+def test_relations_hold_what_the_rules_demand(warehouse: Warehouse, data: st.DataObject) -> None:
+    configuration = warehouse.configuration
+    state = data.draw(states(configuration))
+    demanded = oracle.relations(state, configuration)
+    for case in set(cases(state, demanded, configuration)):
+        SEEN.setdefault(configuration, Counter())[case] += 1
+        event(case)
+    warehouse.load(state)
+    for relation, rows in demanded.items():
+        assert Counter(warehouse.rows(relation)) == Counter(rows), relation
+
+
+def test_the_states_showed_every_case() -> None:
+    if SEEN.keys() != set(CONFIGURATIONS.values()):
+        pytest.skip("this process tried only some of the configurations")
+    seen = sum(SEEN.values(), Counter())
+    assert not CASES - seen.keys()
