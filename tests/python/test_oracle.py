@@ -184,7 +184,7 @@ def some(draw: st.DrawFn, rows: st.SearchStrategy[Row], most: int) -> list[Row]:
 
 @st.composite
 def feature_rows(draw: st.DrawFn) -> list[Row]:
-    """Rows of the features table; each property's best one has a twin that differs in one column."""
+    """Rows of the features table; each property's best has a twin that differs in one column."""
     row = st.fixed_dictionaries({"property_id": PROPERTY_IDS}, optional=FEATURE_VALUES)
     rows = draw(some(row, 5))
     for original in oracle.chosen_features(State(rows, [])).values():
