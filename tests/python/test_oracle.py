@@ -7,7 +7,7 @@ ones.
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import groupby, product
@@ -27,7 +27,11 @@ from oracle import FEATURE_COLUMNS, SALESFORCE_COLUMNS, Configuration, Row, Stat
 CONFIGURATIONS = {
     "open guard": Configuration(),
     "dates and waves": Configuration(
-        compare_feature_dates=True, recent_days=0, sync_max_rows=2, backfill_batch_size=3
+        compare_feature_dates=True,
+        recent_days=0,
+        sync_max_rows=2,
+        backfill_batch_size=3,
+        guard_min_feature_rows=2,
     ),
     "first day": Configuration(
         as_of_date=date.min,
@@ -73,11 +77,19 @@ COLUMNS = {
     "feature_mismatches": ("reverse_etl_id_c", "product", "mismatch_kind"),
     "feature_sync_guard": oracle.GUARD_COLUMNS,
 }
+LIMITS = (
+    "guard_min_feature_rows",
+    "guard_min_match_share",
+    "guard_max_disable_share",
+    "guard_min_disables",
+    "allow_mass_switch_off",
+)
 CASES = {
     *("blank_sync_key", "duplicate_sync_key", "blank_property_id"),
     *("missing_in_salesforce", "left_on_in_salesforce", "never_set_in_salesforce", "dates_differ"),
-    *("guard open", "guard tripped", "guard tripped by switching off", "switching off allowed"),
-    *("nothing to sync", "a wave of the sync", "batches", "recent, not in the backfill"),
+    *("guard open", "guard tripped", "nothing to sync", "a wave of the sync"),
+    *("batches", "recent, not in the backfill"),
+    *(f"{limit} decides" for limit in LIMITS),
     *(f"{column} decides" for column in ("newest update", *FEATURE_COLUMNS)),
 }
 
@@ -97,7 +109,7 @@ SCHEMAS = {
 
 # Few values, so that they meet. Hypothesis shrinks towards the first of each.
 PROPERTY_IDS = st.sampled_from(["1", "2", "3"]) | st.sampled_from(
-    ["1", "2", "3", " 1", "1 ", "  2 ", "03", "\t1", "4", "", "  ", None]
+    ["1", "2", "3", " 1", "1 ", "  2 ", "03", "\t1", "1\u00a0", "4", "", "  ", None]
 )
 # In UTF-16 the emoji would come before the wide tilde, which has the lower code point.
 SYNC_KEYS = st.sampled_from([*"abcdefghijkABCDEFGHIJK"]) | st.sampled_from(
@@ -177,9 +189,9 @@ SALESFORCE_VALUES = values(TYPES["product_property_c"], SALESFORCE_COLUMNS)
 
 
 @st.composite
-def some(draw: st.DrawFn, rows: st.SearchStrategy[Row], most: int) -> list[Row]:
-    """Up to so many rows, and not nearly always one or two."""
-    return draw(st.lists(rows, min_size=draw(st.integers(0, most)), max_size=most))
+def some(draw: st.DrawFn, values: st.SearchStrategy[Any], most: int) -> list[Any]:
+    """Up to so many values, and not nearly always one or two."""
+    return draw(st.lists(values, min_size=draw(st.integers(0, most)), max_size=most))
 
 
 @st.composite
@@ -239,8 +251,10 @@ def cases(state: State, rows: dict[str, list], configuration: Configuration) -> 
     *counts, tripped = rows["feature_sync_guard"][0]
     yield "guard tripped" if tripped else "guard open"
     sync, recent, backfill = (rows[relation] for relation in CENSUS_RELATIONS)
-    if oracle.Guard(*counts).is_mass_switch_off(configuration):
-        yield "guard tripped by switching off" if tripped else "switching off allowed"
+    for limit in LIMITS:
+        without = replace(configuration, **{limit: getattr(Configuration(), limit)})
+        if oracle.Guard(*counts).is_tripped(without) != tripped:
+            yield f"{limit} decides"
     if not sync and not tripped:
         yield "nothing to sync"
     if len(sync) < len({key for key, *_ in rows["feature_mismatches"]}) and not tripped:
