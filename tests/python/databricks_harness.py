@@ -282,6 +282,10 @@ class DatabricksHarness:
         for column in stamps:
             position = table.column_names.index(column)
             table = table.set_column(position, column, _timestamps(table[column], arrow[column]))
+        self.load_arrow(name, table)
+
+    def load_arrow(self, name: str, table: pa.Table) -> None:
+        """Create or replace a Delta table, and its schema, from an Arrow table."""
         with self._lock:
             self._fetch(f"create schema if not exists {name.rpartition('.')[0]}")
             self._fetch(self._create(f"create or replace table {name}", table))

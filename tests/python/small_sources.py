@@ -1,0 +1,99 @@
+"""Source tables of a few rows, from the columns that a test is about."""
+
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+import yaml
+from conftest import FLAGS_AND_SOURCES, ROOT, SOURCE_TABLES, Databricks, Engine, Project
+
+Row = dict[str, Any]
+
+ON, UPDATED = datetime(2024, 5, 1, 12), datetime(2024, 6, 1, 12)  # UTC, as all moments here
+CREATED = datetime(2024, 4, 1)
+ARROW_TYPES = {
+    "varchar": pa.string(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "bigint": pa.int64(),
+}
+# The guard's limits for tables of a few rows. It still trips when truth or Salesforce is empty.
+SMALL = "as_of_date: 2025-11-21, guard_min_feature_rows: 1, guard_min_match_share: 0.01"
+
+
+def record(
+    id: str | None = "{0}",
+    key: str | None = "key {0}",
+    fraud: bool | None = False,
+    created: datetime | None = CREATED,
+    name: str | None = "Maple Court",
+    **fields: str | bool | date | None,
+) -> Row:
+    """Make a row of the Salesforce table, by default an old property with every product off.
+
+    {0} in a text stands for a number that `numbered` puts there.
+    """
+    return {
+        **dict.fromkeys(FLAGS_AND_SOURCES, False),
+        "snappt_property_id_c": id,
+        "reverse_etl_id_c": key,
+        "fraud_detection_enabled_c": fraud,
+        "created_date": created,
+        "name": name,
+        "is_deleted": False,
+        **fields,
+    }
+
+
+def feature(
+    id: str | None = "{0}",
+    fraud: bool | None = True,
+    on: datetime | None = ON,
+    updated: datetime | None = UPDATED,
+    **fields: bool | datetime | None,
+) -> Row:
+    """Make a row of the features table, by default with nothing on but Fraud Detection.
+
+    {0} in a text stands for a number that `numbered` puts there.
+    """
+    return {
+        "property_id": id,
+        "fraud_enabled": fraud,
+        "fraud_enabled_at": on,
+        "fraud_updated_at": updated,
+        **fields,
+    }
+
+
+def numbered(row: Row, number: int) -> Row:
+    """Put a number where the texts of a row have {0}."""
+    return {k: v.format(number) if isinstance(v, str) else v for k, v in row.items()}
+
+
+def load(engine: Engine, seed: str, rows: list[Row], **types: pa.DataType) -> None:
+    """Create or replace the source table that a seed stands in for, of some rows.
+
+    What a row does not name is NULL. Columns have the types of the seed unless given here.
+    """
+    seeds = yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
+    named = next(entry["config"]["column_types"] for entry in seeds if entry["name"] == seed)
+    schema = {column: types.get(column, ARROW_TYPES[kind]) for column, kind in named.items()}
+    if isinstance(engine, Databricks):  # whose timestamps have a time zone
+        utc = pa.timestamp("us", "UTC")
+        schema = {c: utc if pa.types.is_timestamp(kind) else kind for c, kind in schema.items()}
+    table = pa.Table.from_pylist(rows, pa.schema(schema))
+    name = SOURCE_TABLES[seed]
+    if isinstance(engine, Project):
+        engine.query(f"create schema if not exists {name.rpartition('.')[0]}")
+        engine.query(f"create or replace table {name} as from given", given=table)
+    else:
+        engine.load_arrow(name, table)
+
+
+def load_all(engine: Engine, records: list[Row], features: list[Row]) -> None:
+    """Create or replace the three source tables; each record gets an id of its own."""
+    records = [{"id": f"record {n}"} | row for n, row in enumerate(records)]
+    load(engine, "product_property_c", records)
+    load(engine, "product_property_w_features", features)
+    load(engine, "properties", [{"id": 1, "name": "Maple Court"}])
