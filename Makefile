@@ -5,7 +5,7 @@ INCIDENT := --vars 'as_of_date: 2025-11-21'
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build sync test fuzz mutants lint docs setup seeds lock
+.PHONY: build sync test fuzz faults mutants lint docs setup seeds lock
 
 build: setup  ## the incident: seed the source tables, build and test everything, show the summary
 	dbt seed $(INCIDENT)
@@ -18,6 +18,9 @@ sync: setup  ## the repair: simulate the Census sync, then prove that nothing di
 
 test: lint  ## every gate and every test
 	pytest
+
+faults: setup  ## what takes minutes: a build that is killed at any of its statements
+	pytest -m slow
 
 fuzz: setup  ## new states of the sources, 5,000 of them, against the rules of tests/python/oracle.py
 	pytest tests/python/test_oracle.py --hypothesis-profile=fuzz --dist=load --maxschedchunk=1

@@ -181,6 +181,9 @@ class DatabricksHarness:
         #: Counts down: the n-th statement from now fails, once. The first of a dbt command asks
         #: for the runtime version, and the adapter does not mind when that fails.
         self.fail_at: int | None = None
+        #: Whether all statements after that one fail as well, until `fail_at` is None again: as
+        #: far as the tables go, that is a dbt command that was killed.
+        self.stays_down = False
         self._catalog = self.catalogs[0]
         self._grants: dict[str, set[tuple[str, str]]] = {}
         self._lock = threading.RLock()
@@ -299,7 +302,7 @@ class DatabricksHarness:
             if self.fail_at is not None:
                 self.fail_at -= 1
                 if self.fail_at < 1:
-                    self.fail_at = None
+                    self.fail_at = 1 if self.stays_down else None
                     raise _error("[HARNESS_FAULT] the failure asked for", statement)
             self._use(connection.catalog)
             result = self._run(statement)
