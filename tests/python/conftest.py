@@ -1,6 +1,7 @@
 """Whole runs of the project through dbtRunner, each in a temporary copy of it."""
 
 import contextlib
+import csv
 import io
 import re
 import shutil
@@ -35,6 +36,9 @@ FLAGS_AND_SOURCES = {
     "bank_linking_enabled_c": "bank_linking_enabled",
     "verification_of_rent_enabled_c": "vor_enabled",
 }
+# What a log may not show, as patterns. Every property of the seeds has such a sync key.
+PROPERTIES = r"prop_\d{4,}"
+EMAIL = r"\w@(?!example\.com)[\w-]+\.[a-z]{2,}"
 
 # The examples are those of all configurations together. `make test` always tries the same ones.
 settings.register_profile("repeatable", max_examples=210, derandomize=True, deadline=None)
@@ -150,6 +154,25 @@ def failures(result: dbtRunnerResult) -> dict[str, int | None]:
     """Names of the nodes that did not succeed, with the number of failing rows."""
     bad = ("fail", "error", "warn", "runtime error")
     return {run.node.name: run.failures for run in result.result if run.status in bad}
+
+
+def written(folder: Path, *patterns: str) -> list[str]:
+    """Find patterns, and names of seeded properties, in what dbt wrote to logs and target."""
+    with (ROOT / "seeds" / "properties.csv").open(encoding="utf-8", newline="") as file:
+        names = {row["name"] for row in csv.DictReader(file)}
+    # One in 20 is enough to see any listing.
+    some = [re.escape(name) for name in sorted(names) if len(name) > 12][::20]
+    # One by one: together they would be many times slower.
+    sought = [re.compile(pattern.encode()) for pattern in [*patterns, "|".join(some)]]
+    paths = [path for part in ("logs", "target") for path in (folder / part).rglob("*")]
+    files = [path for path in paths if path.is_file()]
+    assert len(files) > 10
+    return [
+        f"{path.relative_to(folder)}: {found.decode()}"
+        for path in files
+        for pattern in sought
+        for found in set(pattern.findall(path.read_bytes()))
+    ]
 
 
 def copy_of(source: Path, target: Path) -> Project:

@@ -6,16 +6,20 @@ import pytest
 import trigger_census_sync
 from conftest import (
     CENSUS_RELATIONS,
+    EMAIL,
     FLAGS_AND_SOURCES,
     INCIDENT,
     POST_SYNC_TEST,
+    PROPERTIES,
     SOURCE_TABLES,
     Databricks,
     Project,
     failures,
     load_seed,
+    written,
 )
 from databricks.sql.exc import ServerOperationError
+from databricks_harness import TOKEN
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 MOVED = ("--vars", "{as_of_date: 2025-11-21, salesforce_catalog: crm}")
@@ -195,6 +199,13 @@ def test_same_rows_after_salesforce_has_moved_to_unity_catalog(
 
     assert databricks.dbt("run", *INCIDENT).success, databricks.output
     assert len(tables(databricks)) == 2
+
+
+def test_nothing_private_is_written(databricks: Databricks) -> None:
+    """By everything that the tests above made dbt do."""
+    logs = (databricks.workdir / "logs" / "dbt.log").read_text()
+    assert "Got 2815 results" in logs
+    assert not written(databricks.workdir, re.escape(TOKEN), PROPERTIES, EMAIL)
 
 
 def test_the_harness_never_makes_up_an_answer(databricks: Databricks) -> None:

@@ -1,5 +1,6 @@
 """What must not drift apart, and how the project behaves when it is used without make."""
 
+import csv
 import json
 import os
 import re
@@ -14,7 +15,18 @@ import click
 import pytest
 import trigger_census_sync
 import yaml
-from conftest import CENSUS_RELATIONS, ROOT, Project, copy_of
+from conftest import (
+    CENSUS_RELATIONS,
+    EMAIL,
+    INCIDENT,
+    POST_SYNC_TEST,
+    PROPERTIES,
+    ROOT,
+    Project,
+    copy_of,
+    failures,
+    written,
+)
 from databricks.sdk.service.jobs import JobSettings
 from dbt.cli.main import cli
 
@@ -120,6 +132,34 @@ def test_seeds_are_what_the_generator_writes(tmp_path: Path) -> None:
     )
     for seed in (ROOT / "seeds").glob("*.csv"):
         assert (tmp_path / seed.name).read_bytes() == seed.read_bytes()
+
+
+def test_seeds_name_no_person_and_no_address() -> None:
+    """Every property's name is made of the generator's words, and nobody wrote an address there."""
+    generator = (ROOT / "scripts" / "generate_seeds.py").read_text()
+    words = re.search(r"\nSPECIAL_NAMES.*?\n\nCell = ", generator, re.DOTALL)
+    assert words
+    assert not re.search(
+        rf"{EMAIL}|\b(Mrs?|Ms|Dr|Street|St|Road|Rd|Avenue|Ave|\d{{3,}})\b", words[0]
+    )
+    with (ROOT / "seeds" / "properties.csv").open(encoding="utf-8", newline="") as file:
+        names = {row["name"] for row in csv.DictReader(file)}
+    unknown = {word for name in names for word in re.findall(r"\w+", name) if word not in words[0]}
+    assert not unknown
+
+
+def test_nothing_private_is_written(loop: Project) -> None:
+    """Neither secrets of the environment nor rows, by models, a test that fails and the docs."""
+    example = (ROOT / "profiles.yml.example").read_text()
+    secrets = dict.fromkeys(re.findall(r"env_var\('(\w+)'", example), "dapi0123456789marker")
+    assert len(secrets) > 4
+    with mock.patch.dict(os.environ, secrets):
+        assert loop.dbt("run", *INCIDENT).success, loop.output
+        failed = failures(loop.dbt("test", "--select", POST_SYNC_TEST, *INCIDENT))
+        assert failed == {POST_SYNC_TEST: 2815}
+        assert loop.dbt("docs", "generate", "--static", *INCIDENT).success, loop.output
+    assert "Got 2815 results" in (loop.path / "logs" / "dbt.log").read_text()
+    assert not written(loop.path, "dapi0123456789marker", PROPERTIES, EMAIL)
 
 
 def test_the_stand_in_holds_the_dbt_utils_tests_that_are_called_and_no_more(

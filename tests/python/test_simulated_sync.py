@@ -1,9 +1,11 @@
 """The simulated sync does what Census documents for an Update sync."""
 
 import pytest
-from conftest import SOURCE_TABLES, Project, simulate_sync
+from conftest import POST_SYNC_TEST, SOURCE_TABLES, Project, failures, simulate_sync
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
+SYNC = "crm.sfdc_dbx.product_property_feature_sync"
+NEXT_DAY = ("--vars", "as_of_date: 2025-11-22")
 BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"
 
 
@@ -63,6 +65,37 @@ def test_the_other_relations_are_synced_whole(loop: Project, relation: str, rows
         " using (reverse_etl_id_c)"
     )
     assert left == 0
+
+
+def test_a_backfill_that_stops_after_20_of_26_batches(loop: Project) -> None:
+    """The next day's build has another cohort; the sync view offers what is left."""
+    loop.query(f"delete from {BACKFILL} where batch_number > 20")
+    assert simulate_sync(loop, "{relation: product_property_feature_backfill}")
+    assert "1000 updated, 0 unmatched" in loop.output
+    assert loop.dbt("run", *NEXT_DAY).success, loop.output
+    assert loop.count(BACKFILL) == 0
+    assert_the_loop_ends(loop, at_most=2815 - 1000 + 70)  # the 70 of the day that were right
+
+
+def test_a_sync_that_stops_half_way(loop: Project) -> None:
+    half = ("--vars", "{as_of_date: 2025-11-21, sync_max_rows: 1407}")
+    assert loop.dbt("run", "--select", SYNC.rpartition(".")[2], *half).success, loop.output
+    assert simulate_sync(loop, "{relation: product_property_feature_sync}", *half)
+    assert "1407 updated, 0 unmatched" in loop.output
+    assert loop.dbt("run", *NEXT_DAY).success, loop.output
+    assert_the_loop_ends(loop, at_most=2815 - 1407)
+
+
+def assert_the_loop_ends(loop: Project, at_most: int) -> None:
+    """Prove that what differs is offered, and that nothing differs once it is synced."""
+    left = loop.count(SYNC)
+    assert 0 < left <= at_most
+    proof = ("test", "--select", POST_SYNC_TEST, *NEXT_DAY)
+    assert failures(loop.dbt(*proof)) == {POST_SYNC_TEST: left}
+    assert simulate_sync(loop, "{relation: product_property_feature_sync}")
+    assert f"{left} updated, 0 unmatched" in loop.output
+    assert loop.dbt(*proof).success, loop.output
+    assert loop.count(SYNC) == 0
 
 
 @pytest.mark.parametrize(
