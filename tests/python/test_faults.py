@@ -25,6 +25,7 @@ from small_sources import SMALL, Row, feature, load_all, numbered, record
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 TODAY = datetime(2025, 11, 21, 12)
+pytestmark = pytest.mark.xdist_group("faults")  # one process, as the module's fixtures are slow
 VARS = ("--vars", f"{{{SMALL}}}")
 MOVED = ("--vars", f"{{{SMALL}, salesforce_catalog: crm}}")
 SYNC, RECENT, BACKFILL = CENSUS_RELATIONS
