@@ -3,18 +3,21 @@
 import contextlib
 import csv
 import io
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import pyarrow as pa
 import pytest
 import yaml
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 from hypothesis import settings
@@ -57,6 +60,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("oracle"))
 
 
+# They know nothing of a warehouse's rows, so they are run once on each engine.
+WITHOUT_UNIT_TESTS = {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
+
+
+@pytest.fixture(autouse=True)
+def new_connection() -> None:
+    """Let dbt-duckdb connect anew: it keeps a connection while paths read the same, as ours do."""
+    DuckDBConnectionManager.close_all_connections()
+
+
 @dataclass
 class Project:
     """A copy of the project in a folder of its own, with a DuckDB warehouse of its own."""
@@ -64,16 +77,18 @@ class Project:
     path: Path
     messages: list[str] = field(default_factory=list)
 
-    def dbt(self, *arguments: str) -> dbtRunnerResult:
+    def dbt(self, *arguments: str, unit_tests: bool = False) -> dbtRunnerResult:
         """Run one dbt command in the copy; what it printed is in `messages` afterwards."""
         self.messages.clear()
+        DuckDBConnectionManager.close_all_connections()
 
         def keep(event: EventMsg) -> None:
             if event.info.level != "debug":
                 self.messages.append(event.info.msg)
 
         runner = dbtRunner(callbacks=[keep])
-        with contextlib.chdir(self.path):
+        without = {} if unit_tests else WITHOUT_UNIT_TESTS
+        with contextlib.chdir(self.path), patch.dict(os.environ, without):
             return runner.invoke([*arguments])
 
     def query(self, sql: str, **tables: pa.Table) -> list[tuple[Any, ...]]:
@@ -115,11 +130,12 @@ class Databricks(DatabricksHarness):
         self.project = project
         self.output = ""
 
-    def dbt(self, *arguments: str) -> dbtRunnerResult:
+    def dbt(self, *arguments: str, unit_tests: bool = False) -> dbtRunnerResult:
         """Run one dbt command; `statements` and `output` are its own afterwards."""
         self.statements.clear()
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
+        without = {} if unit_tests else WITHOUT_UNIT_TESTS
+        with contextlib.redirect_stdout(printed), patch.dict(os.environ, without):
             result = super().dbt(*arguments, project_dir=self.project)
         self.output = printed.getvalue()
         return result
@@ -147,7 +163,8 @@ def create_table(engine: Engine, name: str, select: str) -> None:
 
 def simulate_sync(project: Project, arguments: str, *more: str) -> bool:
     """Run the simulated sync with its arguments as YAML."""
-    return project.dbt("run-operation", "simulate_census_sync", "--args", arguments, *more).success
+    run = ("run-operation", "simulate_census_sync", "--args", arguments)
+    return project.dbt(*run, *(more or INCIDENT)).success
 
 
 def failures(result: dbtRunnerResult) -> dict[str, int | None]:
@@ -179,10 +196,7 @@ def copy_of(source: Path, target: Path) -> Project:
     """Copy a project folder without what git, Python and the tools keep beside it."""
     ignored = shutil.ignore_patterns(".git", ".venv", "logs", "__pycache__", ".*_cache", "python")
     shutil.copytree(source, target, ignore=ignored)
-    # Absolute, because dbt-duckdb keeps its connection for as long as the paths read the same.
-    profile = (ROOT / "profiles.yml.example").read_text()
-    profile = profile.replace("path: warehouse/", f"path: {target}/warehouse/")
-    (target / "profiles.yml").write_text(profile)
+    shutil.copy(ROOT / "profiles.yml.example", target / "profiles.yml")
     return Project(target)
 
 
@@ -201,7 +215,7 @@ def incident(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -
     """Return the incident, seeded and built. Tests that change it take `loop` instead."""
     project = copy_of(empty_project.path, tmp_path_factory.mktemp("incident") / "project")
     assert project.dbt("seed").success, project.output
-    assert project.dbt("build", *INCIDENT).success, project.output
+    assert project.dbt("build", *INCIDENT, unit_tests=True).success, project.output
     return project
 
 
@@ -237,7 +251,7 @@ def databricks(
     with Databricks(empty_project.path, tmp_path_factory.mktemp("databricks")) as databricks:
         for seed, table in SOURCE_TABLES.items():
             load_seed(databricks, seed, table)
-        result = databricks.dbt("build", *INCIDENT)
+        result = databricks.dbt("build", *INCIDENT, unit_tests=True)
         assert result.success, databricks.output
         yield databricks
 

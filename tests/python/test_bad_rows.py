@@ -240,7 +240,7 @@ def engine(
 def build(engine: Engine, *, every_test: bool = False) -> dbtRunnerResult:
     """Build with every data test, or, as that takes long, with only that of the guard."""
     only_guard = ("--select", "resource_type:model", GUARD_TEST, "--indirect-selection", "empty")
-    selected = ("--exclude-resource-type", "unit_test") if every_test else only_guard
+    selected = () if every_test else only_guard
     return engine.dbt("build", *selected, *VARS)
 
 

@@ -66,7 +66,7 @@ def test_truth_that_is_lost_does_not_reach_census(
 ) -> None:
     create_table(engine, GOOD, f"select * from {FEATURES}")
     # Every data test, and on Databricks, where each takes long, the one that it is about.
-    selected = ("--exclude-resource-type", "unit_test")
+    selected = ()
     if not isinstance(engine, Project):
         selected = (
             *("--select", "resource_type:model", GUARD_TEST),
@@ -94,12 +94,12 @@ def test_an_intended_mass_switch_off_passes_for_one_run(loop: Project) -> None:
     loop.query(f"create table {GOOD} as from {FEATURES}")
     create_table(loop, FEATURES, ALL_OFF)
     intended = ("--vars", "{as_of_date: 2025-11-21, allow_mass_switch_off: true}")
-    assert loop.dbt("build", "--exclude-resource-type", "unit_test", *intended).success, loop.output
+    assert loop.dbt("build", *intended).success, loop.output
     to_switch_off = loop.count("crm.sfdc_dbx.product_property_feature_sync")
     assert to_switch_off > 15000
     assert simulate_sync(loop, "{relation: product_property_feature_sync}", *intended)
     assert f"{to_switch_off} updated" in loop.output
-    assert loop.dbt("test", "--select", "test_type:data", *INCIDENT).success, loop.output
+    assert loop.dbt("test", *INCIDENT).success, loop.output
     assert loop.dbt("run", *INCIDENT).success, loop.output
     assert loop.dbt("test", "--select", GUARD_TEST, *INCIDENT).success, loop.output
 
@@ -116,7 +116,7 @@ def test_a_mass_switch_off_is_never_allowed_for_good(loop: Project) -> None:
 def test_an_empty_replica_is_no_proof(loop: Project) -> None:
     """Nothing differs in a replica without rows, and the test after the sync still fails."""
     loop.query(f"delete from {SALESFORCE}")
-    assert failures(loop.dbt("test", "--select", "test_type:data", *INCIDENT)) == {GUARD_TEST: None}
+    assert failures(loop.dbt("test", *INCIDENT)) == {GUARD_TEST: None}
     assert "0 of the 0 properties in Salesforce have one" in loop.output
     assert loop.dbt("test", "--select", POST_SYNC_TEST, *INCIDENT).success
 
@@ -138,4 +138,4 @@ def test_waves_of_50_drain_the_backlog(loop: Project) -> None:
             " where wave.reverse_etl_id_c = replica.reverse_etl_id_c"
         )
     assert len(wave) == 15
-    assert loop.dbt("test", "--select", "test_type:data", *waves).success, loop.output
+    assert loop.dbt("test", *waves).success, loop.output
