@@ -5,7 +5,7 @@ INCIDENT := --vars 'as_of_date: 2025-11-21'
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build sync test fuzz faults mutants lint docs setup seeds lock
+.PHONY: build sync test slow fuzz mutants lint docs setup seeds lock
 
 build: setup  ## the incident: seed the source tables, build and test everything, show the summary
 	dbt seed $(INCIDENT)
@@ -19,7 +19,7 @@ sync: setup  ## the repair: simulate the Census sync, then prove that nothing di
 test: lint  ## every gate and every test
 	pytest
 
-faults: setup  ## what takes minutes: a build that is killed at any of its statements
+slow: setup  ## what takes half an hour: the runbook, batch by batch, builds that are killed at any statement
 	pytest -m slow
 
 fuzz: setup  ## new states of the sources, 5,000 of them, against the rules of tests/python/oracle.py

@@ -21,6 +21,8 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[2]
 INCIDENT = ("--vars", "as_of_date: 2025-11-21")
@@ -49,15 +51,16 @@ settings.register_profile("fuzz", max_examples=5000, deadline=None, print_blob=T
 settings.load_profile("repeatable")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process, and in order, what shares the tables on Databricks, or a count."""
-    for item in items:
-        engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
-        if engine == "databricks" or "databricks" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("databricks"))
-        elif item.path.name == "test_oracle.py":
-            item.add_marker(pytest.mark.xdist_group("oracle"))
+class Scheduling(LoadScopeScheduling):
+    """Gives each file to one process, and the tests on Databricks, which share tables, to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "databricks" if "databricks" in nodeid else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """Replace loadfile, as pytest-xdist's own loadgroup finds no group with pytest 9.2."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 # They know nothing of a warehouse's rows, so they are run once on each engine.

@@ -20,7 +20,6 @@ from small_sources import ON, SMALL, UPDATED, Row, feature, load, load_all, numb
 
 # In batches of 1, because the engine that plays Databricks cannot run the test of a single batch.
 VARS = ("--vars", f"{{{SMALL}, backfill_batch_size: 1}}")
-pytestmark = pytest.mark.xdist_group("bad_rows")  # one process, as the module's fixtures are slow
 GUARD_TEST = "the_guard_is_open"
 FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999)
 TODAY, LATER = datetime(2025, 11, 21, 23, 59, 59, 999999), datetime(2031, 1, 1)

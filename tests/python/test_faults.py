@@ -25,7 +25,7 @@ from small_sources import SMALL, Row, feature, load_all, numbered, record
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 TODAY = datetime(2025, 11, 21, 12)
-pytestmark = pytest.mark.xdist_group("faults")  # one process, as the module's fixtures are slow
+pytestmark = pytest.mark.slow
 VARS = ("--vars", f"{{{SMALL}}}")
 MOVED = ("--vars", f"{{{SMALL}, salesforce_catalog: crm}}")
 SYNC, RECENT, BACKFILL = CENSUS_RELATIONS
@@ -109,7 +109,7 @@ def assert_whole(found: Rows, before: Rows, after: Rows) -> None:
 def test_a_build_that_is_killed_leaves_whole_relations(
     databricks: Databricks, wanted: dict[str, Rows]
 ) -> None:
-    """It is killed where what Census reads changes; `make faults` kills it at every statement."""
+    """It is killed where what Census reads changes; the test below kills it at every statement."""
     compared = r"create or replace table \S+`int_product_property_features`"
     backfill = rf"create or replace table \S+`{BACKFILL}`"
     # The statement, how many after it the kill is, and what is new by then.
@@ -136,7 +136,6 @@ def test_a_build_that_is_killed_leaves_whole_relations(
     assert offered(databricks) == wanted["new"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("killed", [False, True], ids=["fails", "killed"])
 def test_every_statement_that_fails_or_is_the_last(
     databricks: Databricks, wanted: dict[str, Rows], killed: bool
@@ -159,7 +158,6 @@ def test_every_statement_that_fails_or_is_the_last(
     assert succeeded == ([] if killed else [1])
 
 
-@pytest.mark.slow
 def test_a_move_to_unity_catalog_that_is_killed(
     databricks: Databricks, wanted: dict[str, Rows]
 ) -> None:

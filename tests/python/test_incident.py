@@ -149,6 +149,7 @@ def test_every_single_mismatch_fails_the_test_after_the_sync(loop: Project) -> N
     assert failures(result) == {POST_SYNC_TEST: differing}
 
 
+@pytest.mark.slow
 def test_backfill_in_batches_repairs_exactly_its_cohort(loop: Project) -> None:
     others = f"select * from {SALESFORCE} where created_date < date '2025-11-21' order by all"
     untouched = loop.query(others)

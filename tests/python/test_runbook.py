@@ -40,6 +40,7 @@ def cohort(project: Project) -> list[tuple]:
     )
 
 
+@pytest.mark.slow
 def test_every_command_of_the_runbook_works(
     loop: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -67,6 +67,7 @@ def test_the_other_relations_are_synced_whole(loop: Project, relation: str, rows
     assert left == 0
 
 
+@pytest.mark.slow
 def test_a_backfill_that_stops_after_20_of_26_batches(loop: Project) -> None:
     """The next day's build has another cohort; the sync view offers what is left."""
     loop.query(f"delete from {BACKFILL} where batch_number > 20")
@@ -77,6 +78,7 @@ def test_a_backfill_that_stops_after_20_of_26_batches(loop: Project) -> None:
     assert_the_loop_ends(loop, at_most=2815 - 1000 + 70)  # the 70 of the day that were right
 
 
+@pytest.mark.slow
 def test_a_sync_that_stops_half_way(loop: Project) -> None:
     half = ("--vars", "{as_of_date: 2025-11-21, sync_max_rows: 1407}")
     assert loop.dbt("run", "--select", SYNC.rpartition(".")[2], *half).success, loop.output
