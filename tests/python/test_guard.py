@@ -90,7 +90,8 @@ def test_an_intended_mass_switch_off_passes_for_one_run(loop: Project) -> None:
     loop.query(f"create table {GOOD} as from {FEATURES}")
     create_table(loop, FEATURES, ALL_OFF)
     intended = ("--vars", "{as_of_date: 2025-11-21, allow_mass_switch_off: true}")
-    assert loop.dbt("build", *intended).success, loop.output
+    assert loop.dbt("run", *intended).success, loop.output
+    assert loop.dbt("test", "--select", GUARD_TEST, *intended).success, loop.output
     to_switch_off = loop.count("crm.sfdc_dbx.product_property_feature_sync")
     assert to_switch_off > 15000
     assert simulate_sync(loop, "{relation: product_property_feature_sync}", *intended)

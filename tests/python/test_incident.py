@@ -169,12 +169,13 @@ def test_backfill_in_batches_repairs_exactly_its_cohort(loop: Project) -> None:
 def test_dates_are_compared_when_asked(loop: Project) -> None:
     """240 seeded properties have the right flags and stale dates."""
     asked = ("--vars", "{as_of_date: 2025-11-21, compare_feature_dates: true}")
-    assert loop.dbt("build", *asked).success, loop.output
+    assert loop.dbt("run", *asked).success, loop.output
     assert mismatches(loop) == 2815 + 240
     assert loop.count("crm.sfdc_dbx.feature_mismatches", "mismatch_kind = 'dates_differ'") >= 240
-    assert failures(loop.dbt("test", *asked)) == {POST_SYNC_TEST: 2815 + 240}
+    proof = ("test", "--select", POST_SYNC_TEST, *asked)
+    assert failures(loop.dbt(*proof)) == {POST_SYNC_TEST: 2815 + 240}
     assert simulate_sync(loop, "{relation: product_property_feature_sync}", *asked)
-    assert loop.dbt("test", *asked).success
+    assert loop.dbt(*proof).success
 
 
 def test_moving_salesforce_to_unity_catalog_changes_one_var(loop: Project) -> None:
@@ -184,7 +185,7 @@ def test_moving_salesforce_to_unity_catalog_changes_one_var(loop: Project) -> No
     loop.query(f"drop table {SALESFORCE}")
 
     moved = ("--vars", "{salesforce_catalog: crm, as_of_date: 2025-11-21}")
-    assert loop.dbt("build", *moved).success, loop.output
+    assert loop.dbt("run", *moved).success, loop.output
     after = contents(loop)
     del after["salesforce.product_property_c"]
     assert after == before
