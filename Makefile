@@ -19,13 +19,13 @@ sync: setup  ## the repair: simulate the Census sync, then prove that nothing di
 test: lint  ## every gate and every test
 	pytest
 
-slow: setup  ## what takes half an hour: the runbook, batch by batch, builds that are killed at any statement
+slow: setup  ## what takes long: README and runbook, batch by batch, builds that are killed at any statement
 	pytest -m slow
 
 fuzz: setup  ## new states of the sources, 5,000 of them, against the rules of tests/python/oracle.py
 	pytest tests/python/test_oracle.py --hypothesis-profile=fuzz --dist=load --maxschedchunk=1
 
-mutants: setup  ## break models and macros, one place at a time, and see the tests notice (half an hour)
+mutants: setup  ## break models and macros, one place at a time, and see the tests notice (an hour and more)
 	python tests/python/mutants.py
 
 lint: setup

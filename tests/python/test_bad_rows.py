@@ -315,6 +315,7 @@ EMPTIED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emptied", EMPTIED)
 def test_empty_tables(engine: Engine, built: dict[str, str], emptied: str) -> None:
     """Nothing is offered, and the build fails with the verdict and nothing else."""
