@@ -52,12 +52,10 @@ settings.load_profile("repeatable")
 
 
 class Scheduling(LoadScopeScheduling):
-    """Gives each file to one process, and the tests that share the tables on Databricks to one."""
+    """Gives each file to one process, and the tests on Databricks, which share tables, to one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        has_tables_of_its_own = file.endswith("test_bad_rows.py")
-        return "databricks" if "databricks" in nodeid and not has_tables_of_its_own else file
+        return "databricks" if "databricks" in nodeid else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
