@@ -16,6 +16,8 @@
         "salesforce_error_after_hours": "count from 1",
         "features_warn_after_hours": "count from 1",
         "features_error_after_hours": "count from 1",
+        "sync_key_prefix": "name",
+        "recreate_deleted_properties": "true or false",
         "as_of_date": "day or null",
         "recent_days": "count from 0",
         "sync_max_rows": "count or null",

@@ -63,8 +63,12 @@
 {% endmacro %}
 
 
-{# Salesforce's own name of a field: fraud_detection_enabled_c in the replica is Fraud_Detection_Enabled__c there. #}
+{# Salesforce's own name of a field: fraud_detection_enabled_c in the replica is Fraud_Detection_Enabled__c there. A
+   field that every object has, such as name, ends without that suffix on both sides. #}
 {% macro salesforce_field(column) %}
+    {% if not column.endswith("_c") %}
+        {{ return(column | capitalize) }}
+    {% endif %}
     {% set spellings = {"etl": "ETL", "id": "ID", "idv": "IDV", "of": "of", "vor": "VOR"} %}
     {% set words = [] %}
     {% for word in column.split("_")[:-1] %}
@@ -72,6 +76,14 @@
     {% endfor %}
     {{ return(words | join("_") ~ "__c") }}
 {% endmacro %}
+
+
+{# What Salesforce should hold of one product. A property without a feature row has nothing on. #}
+{% macro expected_columns(product) -%}
+    coalesce(features.{{ product.source_prefix }}_enabled, false) as {{ product.flag }},
+    features.{{ product.source_prefix }}_enabled_at as {{ product.start_date }},
+    features.{{ product.source_prefix }}_updated_at as {{ product.updated_date }}
+{%- endmacro %}
 
 
 {% macro feature_columns() %}

@@ -3,6 +3,7 @@
 -- depends_on: {{ ref('product_property_feature_sync') }}
 -- depends_on: {{ ref('product_property_feature_recent') }}
 -- depends_on: {{ ref('product_property_feature_backfill') }}
+-- depends_on: {{ ref('product_property_create') }}
 {%- set select_verdict %}
     select verdict from {{ ref('feature_sync_guard') }}
     where is_tripped

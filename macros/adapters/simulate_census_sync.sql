@@ -1,5 +1,6 @@
-{# What Census does with an Update sync keyed on reverse_etl_id_c, to try the loop on a laptop. It writes to the
-   Salesforce table, which is the real one on every adapter but DuckDB: there it refuses. #}
+{# What Census does with a sync keyed on reverse_etl_id_c, Upsert for product_property_create and Update for all others,
+   to try the loop on a laptop. It writes to the Salesforce table, which is the real one on every adapter but DuckDB:
+   there it refuses. #}
 {% macro simulate_census_sync(relation, batch_number=none) %}
     {{ return(adapter.dispatch("simulate_census_sync")(relation, batch_number)) }}
 {% endmacro %}
@@ -17,6 +18,7 @@
         "product_property_feature_sync",
         "product_property_feature_recent",
         "product_property_feature_backfill",
+        "product_property_create",
     ] %}
     {% if relation not in relations %}
         {{ exceptions.raise_compiler_error("relation is '" ~ relation ~ "', expected one of " ~ relations | join(", ")) }}
@@ -29,12 +31,18 @@
     {% endif %}
 
     {% set salesforce = source("salesforce", "product_property_c") %}
+    {% set creates = relation == "product_property_create" %}
+    {% set columns = census_columns() + (["name"] if creates else []) %}
+    {% set times = [] %}
+    {% for column, var_name in optional_columns().items() if var_name != "salesforce_deleted_column" %}
+        {% do times.append(column) %}
+    {% endfor %}
     {# Copied first, because the sync view reads the table that the update changes. #}
     {% set copy_rows %}
         create or replace temp table census_run as
         with sent as (
             select
-                {{ census_columns() | join(", ") }},
+                {{ columns | join(", ") }},
                 count(*) over (partition by reverse_etl_id_c) as rows_with_key
             from {{ ref(relation) }}
             {% if batch_number is not none %} where batch_number = {{ batch_number }} {% endif %}
@@ -53,7 +61,7 @@
             sent.*,
             case
                 when sent.reverse_etl_id_c is null or sent.rows_with_key > 1 then 'dropped'
-                when records.records_with_key is null then 'unmatched'
+                when records.records_with_key is null then '{{ "created" if creates else "unmatched" }}'
                 when records.records_with_key > 1 then 'rejected'
                 else 'updated'
             end as outcome
@@ -63,11 +71,11 @@
     {% set update_records %}
         update {{ salesforce }} as records
         set
-            {% for column in census_columns() if column != "reverse_etl_id_c" %}
+            {% for column in columns if column != "reverse_etl_id_c" %}
             {{ column }} = census_run.{{ column }},
             {% endfor %}
-            {% for name in ["salesforce_last_modified_column", "salesforce_loaded_at_column"] if optional_column(name) %}
-            {{ optional_column(name) }} = current_timestamp,
+            {% for column in times %}
+            {{ column }} = current_timestamp,
             {% endfor %}
         from census_run
         where
@@ -75,9 +83,22 @@
             and census_run.reverse_etl_id_c = {{ clean_id("records.reverse_etl_id_c") }}
             and {{ is_live("records.") }}
     {% endset %}
+    {% set create_records %}
+        insert into {{ salesforce }} by name
+        select
+            'simulated ' || reverse_etl_id_c as id,
+            current_timestamp as created_date,
+            {% for column in times %}
+            current_timestamp as {{ column }},
+            {% endfor %}
+            {{ columns | join(", ") }}
+        from census_run
+        where outcome = 'created'
+    {% endset %}
     {% set count_outcomes %}
         select
             count(*) filter (where outcome = 'updated'),
+            count(*) filter (where outcome = 'created'),
             count(*) filter (where outcome = 'unmatched'),
             count(*) filter (where outcome = 'rejected'),
             count(*) filter (where outcome = 'dropped')
@@ -86,13 +107,15 @@
 
     {% do run_query(copy_rows) %}
     {% do run_query(update_records) %}
+    {% do run_query(create_records) %}
     {% set counts = run_query(count_outcomes).rows[0] %}
     {# A run-operation ends with a rollback unless it says otherwise. #}
     {% do run_query("commit") %}
     {% do print(
         "Simulated sync of " ~ relation ~ (", batch " ~ batch_number if batch_number is not none else "") ~ ": "
-        ~ counts[0] ~ " updated, " ~ counts[1] ~ " unmatched (no such sync key in Salesforce), "
-        ~ counts[2] ~ " rejected (sync key twice in Salesforce), "
-        ~ counts[3] ~ " dropped (no sync key, or sync key twice in the relation)"
+        ~ counts[0] ~ " updated, " ~ (counts[1] ~ " created, " if creates else "")
+        ~ counts[2] ~ " unmatched (no such sync key in Salesforce), "
+        ~ counts[3] ~ " rejected (sync key twice in Salesforce), "
+        ~ counts[4] ~ " dropped (no sync key, or sync key twice in the relation)"
     ) %}
 {% endmacro %}

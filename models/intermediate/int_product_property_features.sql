@@ -19,12 +19,9 @@ compared as (
         properties.reverse_etl_id_c,
         features.property_id is not null as has_feature_row,
         {%- for product in product_features() %}
-        {%- set prefix = product.source_prefix %}
 
         -- {{ product.name }}
-        coalesce(features.{{ prefix }}_enabled, false) as {{ product.flag }},
-        features.{{ prefix }}_enabled_at as {{ product.start_date }},
-        features.{{ prefix }}_updated_at as {{ product.updated_date }},
+        {{ expected_columns(product) | indent(4) }},
         properties.{{ product.flag }} as current_{{ product.flag }},
         properties.{{ product.start_date }} as current_{{ product.start_date }},
         properties.{{ product.updated_date }} as current_{{ product.updated_date }}

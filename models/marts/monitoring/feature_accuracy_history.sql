@@ -1,0 +1,45 @@
+-- One row per run and product, with 'All products'. What was measured cannot be measured again, so
+-- a full refresh leaves it alone.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    full_refresh=false,
+    on_schema_change='append_new_columns',
+) }}
+with summary as (
+    select * from {{ ref('feature_sync_summary') }}
+    where cohort = 'all'
+),
+
+exceptions as (
+    select count(*) as exceptions from {{ ref('product_property_sync_exceptions') }}
+),
+
+guard as (
+    select is_tripped from {{ ref('feature_sync_guard') }}
+),
+
+final as (
+    select
+        '{{ invocation_id }}' as run_id,
+        cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}' as timestamp) as measured_at,
+        summary.product,
+        summary.properties,
+        summary.mismatched,
+        summary.missing_in_salesforce,
+        summary.left_on_in_salesforce,
+        summary.never_set_in_salesforce,
+        exceptions.exceptions,
+        guard.is_tripped as is_guard_tripped
+    from summary
+    cross join exceptions
+    cross join guard
+)
+
+select * from final
+{%- if is_incremental() %}
+where not exists (
+    select 1 from {{ this }} as history
+    where history.run_id = final.run_id
+)
+{%- endif %}
