@@ -21,7 +21,7 @@
     {% set table = ref(relation) %}
     {% set sync = syncs[relation].meta %}
     {% set mappings = [] %}
-    {% for column in census_columns() %}
+    {% for column in census_columns(relation) %}
         {% set field = salesforce_field(column) %}
         {% do mappings.append({
             "from": {"type": "column", "data": column},

@@ -54,11 +54,14 @@
 {% endmacro %}
 
 
-{% macro census_columns() %}
+{% macro census_columns(relation=none) %}
     {% set columns = ["snappt_property_id_c", "reverse_etl_id_c"] %}
     {% for product in product_features() %}
         {% do columns.extend([product.flag, product.start_date, product.updated_date]) %}
     {% endfor %}
+    {% if relation == "product_property_create" %}
+        {% do columns.append("name") %}
+    {% endif %}
     {{ return(columns) }}
 {% endmacro %}
 

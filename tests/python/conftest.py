@@ -30,7 +30,9 @@ CENSUS_RELATIONS = (
     "product_property_feature_sync",
     "product_property_feature_recent",
     "product_property_feature_backfill",
+    "product_property_create",
 )
+GUARD_TEST = "the_guard_is_open"
 POST_SYNC_TEST = "nothing_differs_else_see_feature_mismatches"
 FLAGS_AND_SOURCES = {
     "fraud_detection_enabled_c": "fraud_enabled",
@@ -168,6 +170,14 @@ def simulate_sync(project: Project, arguments: str, *more: str) -> bool:
     """Run the simulated sync with its arguments as YAML."""
     run = ("run-operation", "simulate_census_sync", "--args", arguments)
     return project.dbt(*run, *(more or INCIDENT)).success
+
+
+def offered(engine: Engine) -> dict[str, int]:
+    """Count the rows that each Census relation offers at this moment."""
+    return {
+        relation: engine.query(f"select count(*) from crm.sfdc_dbx.{relation}")[0][0]
+        for relation in CENSUS_RELATIONS
+    }
 
 
 def failures(result: dbtRunnerResult) -> dict[str, int | None]:

@@ -31,9 +31,10 @@ def test_the_payload_is_valid_and_the_agreed_one(
     payload = config(incident, capsys, f"{{relation: {relation}, {CONNECTIONS}}}")
     SCHEMA.validate(payload)
     assert payload == json.loads((FOLDER / f"{relation}.json").read_text())
-    assert payload["operation"] == "update"
+    creates = relation == "product_property_create"
+    assert payload["operation"] == ("upsert" if creates else "update")
     assert payload["destination_attributes"]["object"] == "Product_Property__c"
-    assert len(payload["mappings"]) == 23
+    assert len(payload["mappings"]) == (24 if creates else 23)
     keys = [mapping for mapping in payload["mappings"] if mapping["is_primary_identifier"]]
     assert [(key["from"]["data"], key["to"]) for key in keys] == [
         ("reverse_etl_id_c", "Reverse_ETL_ID__c")
@@ -48,7 +49,7 @@ def test_creating_must_be_asked_for(incident: Project, capsys: pytest.CaptureFix
 
 
 WRONG_ARGUMENTS = {
-    f"{{relation: feature_mismatches, {CONNECTIONS}}}": "expected one of product_property_feature",
+    f"{{relation: feature_mismatches, {CONNECTIONS}}}": "expected one of product_property_create",
     "{relation: product_property_feature_sync, source_connection_id: x, "
     "destination_connection_id: 2}": "A connection id is 'x', expected the whole number",
     "{relation: product_property_feature_sync, source_connection_id: 1, "

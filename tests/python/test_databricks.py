@@ -87,10 +87,12 @@ def test_same_rows_while_salesforce_is_in_hive_metastore(
     databricks: Databricks, incident: Project
 ) -> None:
     assert tables(databricks) == {
+        "sfdc_dbx.feature_accuracy_history",
         "sfdc_dbx.product_property_feature_backfill",
         "sfdc_dbx_staging.int_product_property_features",
+        "sfdc_dbx_staging.int_properties_not_in_salesforce",
     }
-    assert len(relations(databricks)) == 12
+    assert len(relations(databricks)) == 18
     assert_same_rows(databricks, incident)
 
 
@@ -189,8 +191,11 @@ def test_same_rows_after_salesforce_has_moved_to_unity_catalog(
     databricks.query(f"drop table {SALESFORCE}")
     result = databricks.dbt("build", *MOVED)
     assert result.success, databricks.output
-    assert tables(databricks) == {"sfdc_dbx.product_property_feature_backfill"}
-    assert not databricks.sent("drop .*product_property_feature_(sync|recent|backfill)`$")
+    assert tables(databricks) == {
+        "sfdc_dbx.feature_accuracy_history",
+        "sfdc_dbx.product_property_feature_backfill",
+    }
+    assert not databricks.sent("drop .*product_property_(feature_(sync|recent|backfill)|create)`$")
     assert_same_rows(databricks, incident)
     proof = databricks.dbt("test", "--select", POST_SYNC_TEST, *MOVED)
     assert failures(proof) == {POST_SYNC_TEST: 2815}
@@ -198,7 +203,7 @@ def test_same_rows_after_salesforce_has_moved_to_unity_catalog(
     databricks.query(f"drop table {moved_to}")
 
     assert databricks.dbt("run", *INCIDENT).success, databricks.output
-    assert len(tables(databricks)) == 2
+    assert len(tables(databricks)) == 4
 
 
 def test_nothing_private_is_written(databricks: Databricks) -> None:

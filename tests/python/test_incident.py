@@ -2,7 +2,6 @@
 
 import pytest
 from conftest import (
-    CENSUS_RELATIONS,
     FLAGS_AND_SOURCES,
     INCIDENT,
     POST_SYNC_TEST,
@@ -17,10 +16,11 @@ FEATURES = SOURCE_TABLES["product_property_w_features"]
 
 
 def contents(project: Project) -> dict[str, list[tuple]]:
-    """Every row of every relation of the project, by relation."""
+    """Every row of every relation of the project, by relation; but the history, which grows."""
     relations = project.query(
         "select table_schema || '.' || table_name from information_schema.tables"
-        " where table_catalog = 'crm' and table_name <> 'product_property_w_features' order by all"
+        " where table_catalog = 'crm' and table_name not in ('product_property_w_features',"
+        " 'feature_accuracy_history', 'feature_time_to_zero') order by all"
     )
     return {name: project.query(f"select * from crm.{name} order by all") for (name,) in relations}
 
@@ -94,7 +94,7 @@ WANTED_FROM_THE_NOTES = {
 }
 
 
-@pytest.mark.parametrize("relation", CENSUS_RELATIONS)
+@pytest.mark.parametrize("relation", WANTED_FROM_THE_NOTES)
 def test_census_relation_equals_the_plain_query(incident: Project, relation: str) -> None:
     """The notes' three queries, without any of our protections, find the same rows."""
     columns = ["sf.snappt_property_id_c", "sf.reverse_etl_id_c"]
@@ -164,6 +164,71 @@ def test_backfill_in_batches_repairs_exactly_its_cohort(loop: Project) -> None:
     assert cohort == [(0,)]
     assert mismatches(loop) == 1589
     assert loop.query(others) == untouched
+
+
+def test_new_properties_are_right_from_the_first_day(loop: Project) -> None:
+    """350 properties are new, 331 of them have a feature row; after the sync none differs."""
+    create = "crm.sfdc_dbx.product_property_create"
+    new = [key for (key,) in loop.query(f"select reverse_etl_id_c from {create}")]
+    assert len(new) == 350
+    any_flag = " or ".join(FLAGS_AND_SOURCES)
+    on_at_once = loop.count(create, any_flag)
+    assert on_at_once > 300
+    assert simulate_sync(loop, "{relation: product_property_create}")
+    assert "0 updated, 350 created, 0 unmatched" in loop.output
+
+    assert loop.count(create) == 0
+    assert loop.count(SALESFORCE) == 17102 + 350
+    created = loop.query(
+        f"select name from {SALESFORCE} where id like 'simulated %' and ({any_flag})"
+    )
+    assert len(created) == on_at_once
+    assert all(name for (name,) in created)
+    differing = loop.query("select distinct reverse_etl_id_c from crm.sfdc_dbx.feature_mismatches")
+    assert len(differing) == 2815
+    assert not {key for (key,) in differing} & {*new}
+    assert simulate_sync(loop, "{relation: product_property_create}")
+    assert "0 updated, 0 created" in loop.output
+
+
+def test_what_salesforce_has_is_not_created(loop: Project) -> None:
+    """Deleted there, or its sync key taken: the first is settled by a var, the second named."""
+    create = "crm.sfdc_dbx.product_property_create"
+    deleted, taken = (
+        id for (id,) in loop.query(f"select snappt_property_id_c from {create} order by 1 limit 2")
+    )
+    loop.query(
+        f"insert into {SALESFORCE} by name select 'deleted' as id, true as is_deleted,"
+        f" '{deleted}' as snappt_property_id_c; insert into {SALESFORCE} by name"
+        f" select 'taken' as id, 'prop_{taken}' as reverse_etl_id_c, '0' as snappt_property_id_c"
+    )
+    assert loop.count(create) == 348
+    test = "every_new_property_can_be_created"
+    result = loop.dbt("test", "--select", test, *INCIDENT)
+    assert result.success
+    assert failures(result) == {test: 1}
+    again = ("--vars", "{as_of_date: 2025-11-21, recreate_deleted_properties: true}")
+    assert loop.dbt("run", "--select", "stg_salesforce__property_ids", *again).success
+    assert loop.count(create, f"snappt_property_id_c = '{deleted}'") == 1
+    assert loop.count(create) == 349
+
+
+def test_the_history_tells_how_long_it_took(loop: Project) -> None:
+    """One row a run and product, kept by a full refresh, and the time until nothing differed."""
+    history, zero = "crm.sfdc_dbx.feature_accuracy_history", "crm.sfdc_dbx.feature_time_to_zero"
+    total = "product = 'All products'"
+    assert loop.count(history) == 8
+    assert simulate_sync(loop, "{relation: product_property_feature_sync}")
+    assert loop.dbt("run", "--full-refresh", *INCIDENT).success, loop.output
+    runs = loop.query(
+        f"select properties, mismatched, sync_exceptions, is_guard_tripped from {history}"
+        f" where {total} order by measured_at"
+    )
+    assert runs == [(17102, 2815, 0, False), (17102, 0, 0, False)]
+    assert loop.count(history) == 16
+    rises = loop.query(f"select mismatched_before, mismatched, zero_at from {zero} where {total}")
+    times = loop.query(f"select measured_at from {history} where {total} order by all")
+    assert rises == [(0, 2815, *times[1])]
 
 
 def test_dates_are_compared_when_asked(loop: Project) -> None:

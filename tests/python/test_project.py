@@ -53,7 +53,7 @@ def manifest(project: Project, *arguments: str) -> dict:
 def test_mapping_contract_and_document_agree(incident: Project, relation: str) -> None:
     contract = manifest(incident)["nodes"][f"model.product_property_sync.{relation}"]
     assert contract["config"]["contract"]["enforced"]
-    extra = ["batch_number"] if relation.endswith("backfill") else []
+    extra = {CENSUS_RELATIONS[2]: ["batch_number"], CENSUS_RELATIONS[3]: ["name"]}.get(relation, [])
     assert list(contract["columns"]) == DOCUMENTED_FIELDS + extra
     built = incident.query(f"describe crm.sfdc_dbx.{relation}")
     assert [name for name, *_ in built] == DOCUMENTED_FIELDS + extra

@@ -104,6 +104,7 @@ def assert_the_loop_ends(loop: Project, at_most: int) -> None:
     ("arguments", "message"),
     [
         ("{relation: product_property_c}", "expected one of product_property_feature_sync"),
+        ("{relation: product_property_create, batch_number: 1}", "batch_number is a whole"),
         ("{relation: product_property_feature_sync, batch_number: 1}", "batch_number is a whole"),
         (
             "{relation: product_property_feature_backfill, batch_number: x}",

@@ -12,7 +12,7 @@ with summary as (
 ),
 
 exceptions as (
-    select count(*) as exceptions from {{ ref('product_property_sync_exceptions') }}
+    select count(*) as sync_exceptions from {{ ref('product_property_sync_exceptions') }}
 ),
 
 guard as (
@@ -29,7 +29,7 @@ final as (
         summary.missing_in_salesforce,
         summary.left_on_in_salesforce,
         summary.never_set_in_salesforce,
-        exceptions.exceptions,
+        exceptions.sync_exceptions,
         guard.is_tripped as is_guard_tripped
     from summary
     cross join exceptions
@@ -38,8 +38,5 @@ final as (
 
 select * from final
 {%- if is_incremental() %}
-where not exists (
-    select 1 from {{ this }} as history
-    where history.run_id = final.run_id
-)
+where run_id not in (select runs.run_id from {{ this }} as runs)
 {%- endif %}

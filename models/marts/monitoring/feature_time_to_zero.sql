@@ -26,7 +26,7 @@ final as (
         history.mismatched_before,
         history.mismatched,
         min(zeros.measured_at) as zero_at,
-        {{ dbt.datediff('history.measured_at', 'min(zeros.measured_at)', 'minute') }}
+        {{ dbt.datediff('history.measured_at', 'min(zeros.measured_at)', 'minute') | trim }}
             as minutes_to_zero
     from history
     left join zeros

@@ -1,17 +1,19 @@
 -- One row per product and month of start, with 'all' months as total.
 with flags as (
     select
-        *,
-        cast(started_at as date) as started_date
+        product,
+        is_enabled,
+        case when is_enabled then cast(started_at as date) end as started_date
     from {{ ref('int_product_property_feature_flags') }}
 ),
 
 started as (
     select
-        *,
-        case when is_enabled then substr(cast(started_date as {{ dbt.type_string() }}), 1, 7) end
-            as started_month,
-        started_date <= {{ as_of_date() }} as has_started
+        product,
+        is_enabled,
+        substr(cast(started_date as {{ dbt.type_string() }}), 1, 7) as started_month,
+        {{ dbt.datediff('started_date', as_of_date(), 'day') | trim }}
+            as days_ago
     from flags
 ),
 
@@ -20,13 +22,10 @@ counted as (
         product,
         started_month,
         grouping(started_month) as is_total,
-        count(*) as properties,
+        count(*) as all_properties,
         count(case when is_enabled then 1 end) as properties_on,
         {%- for days in [7, 30, 90] %}
-        {%- set since = as_of_date() ~ " - interval '" ~ days ~ "' day" %}
-        count(
-            case when is_enabled and has_started and started_date >= {{ since }} then 1 end
-        ) as newly_on_{{ days }}_days
+        count(case when days_ago between 0 and {{ days }} then 1 end) as newly_on_{{ days }}_days
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from started
@@ -40,7 +39,7 @@ final as (
         case when is_total = 1 then 'all' else coalesce(started_month, 'unknown') end
             as started_month,
         properties_on,
-        cast(properties_on as double) / max(properties) over (partition by product)
+        cast(properties_on as double) / max(all_properties) over (partition by product)
             as share_of_properties,
         newly_on_7_days,
         newly_on_30_days,
