@@ -243,13 +243,16 @@ SOURCE_TABLES = {
     "product_property_w_features": "crm.sfdc_dbx.product_property_w_features",
     "properties": "rds.pg_rds_public.properties",
 }
+# The DuckDB type of each column of each seed, in the order of the columns.
+SEED_TYPES: dict[str, dict[str, str]] = {
+    seed["name"]: seed["config"]["column_types"]
+    for seed in yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
+}
 
 
 def load_seed(databricks: Databricks, seed: str, table: str) -> None:
     """Create a table on Databricks from one of the seed files."""
-    seeds = yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
-    types = next(entry["config"]["column_types"] for entry in seeds if entry["name"] == seed)
-    types = {column: kind.replace("varchar", "string") for column, kind in types.items()}
+    types = {c: kind.replace("varchar", "string") for c, kind in SEED_TYPES[seed].items()}
     databricks.load_csv(table, ROOT / "seeds" / f"{seed}.csv", types)
 
 

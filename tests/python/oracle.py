@@ -59,6 +59,8 @@ class Configuration:
     """The vars that the rules depend on; by default the guard trips only without properties."""
 
     as_of_date: date = date(2025, 11, 21)
+    sync_key_prefix: str = "prop_"
+    recreate_deleted_properties: bool = False
     recent_days: int = 7
     sync_max_rows: int | None = None
     backfill_batch_size: int = 2
@@ -73,10 +75,11 @@ class Configuration:
 
 @dataclass
 class State:
-    """What the two source tables hold."""
+    """What the source tables hold; `properties` are the application's."""
 
     features: list[Row]
     salesforce: list[Row]
+    properties: list[Row]
 
 
 @dataclass
@@ -175,6 +178,27 @@ def sync_exception(row: Row, keys: Counter[str | None]) -> str | None:
     return None
 
 
+def new_properties(state: State, configuration: Configuration) -> list[Row]:
+    """Return the records to create: of the properties that Salesforce has neither id nor key of."""
+    live = live_rows(state, configuration)
+    present = live if configuration.recreate_deleted_properties else state.salesforce
+    known = {cleaned(row.get("snappt_property_id_c")) for row in present}
+    taken = {row["reverse_etl_id_c"] for row in live}
+    records = [
+        {
+            "snappt_property_id_c": str(one["id"]),
+            "reverse_etl_id_c": f"{configuration.sync_key_prefix}{one['id']}",
+            "name": one["name"] and one["name"][:80],
+        }
+        for one in state.properties
+    ]
+    return [
+        record
+        for record in records
+        if record["snappt_property_id_c"] not in known and record["reverse_etl_id_c"] not in taken
+    ]
+
+
 def rank(features: Row) -> list[tuple[bool, Any]]:
     """Return what decides between feature rows of a property: the largest wins, NULL loses."""
     updates = (features.get(one.feature_columns[2]) for one in PRODUCTS)
@@ -245,8 +269,14 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
     ]
     guard = guard_of(candidates, len(features))
     tripped = guard.is_tripped(configuration)
+    new = new_properties(state, configuration)
     return {
         **census_relations([] if tripped else candidates, configuration),
+        "product_property_create": [
+            (*Candidate(row, features.get(row["snappt_property_id_c"])).census_row, row["name"])
+            for row in new
+            if not tripped
+        ],
         "product_property_sync_exceptions": [
             (row["id"], row["snappt_property_id_c"], row["reverse_etl_id_c"], exception)
             for row in live

@@ -4,8 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
-import yaml
-from conftest import FLAGS_AND_SOURCES, ROOT, SOURCE_TABLES, Databricks, Engine, Project
+from conftest import FLAGS_AND_SOURCES, SEED_TYPES, SOURCE_TABLES, Databricks, Engine, Project
 
 Row = dict[str, Any]
 
@@ -76,9 +75,8 @@ def load(engine: Engine, seed: str, rows: list[Row], **types: pa.DataType) -> No
 
     What a row does not name is NULL. Columns have the types of the seed unless given here.
     """
-    seeds = yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
-    named = next(entry["config"]["column_types"] for entry in seeds if entry["name"] == seed)
-    schema = {column: types.get(column, ARROW_TYPES[kind]) for column, kind in named.items()}
+    named = SEED_TYPES[seed].items()
+    schema = {column: types.get(column, ARROW_TYPES[kind]) for column, kind in named}
     if isinstance(engine, Databricks):  # whose timestamps have a time zone
         utc = pa.timestamp("us", "UTC")
         schema = {c: utc if pa.types.is_timestamp(kind) else kind for c, kind in schema.items()}

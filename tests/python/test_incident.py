@@ -231,6 +231,13 @@ def test_the_history_tells_how_long_it_took(loop: Project) -> None:
     assert rises == [(0, 2815, *times[1])]
 
 
+def test_without_a_given_day_the_clock_is_the_engine_s(loop: Project) -> None:
+    """Read at the same moment as the clock, so that midnight cannot come between them."""
+    assert loop.dbt("run", "--select", "+feature_sync_summary").success, loop.output
+    summary = "crm.sfdc_dbx.feature_sync_summary"
+    assert loop.query(f"select distinct as_of_date = current_date from {summary}") == [(True,)]
+
+
 def test_dates_are_compared_when_asked(loop: Project) -> None:
     """240 seeded properties have the right flags and stale dates."""
     asked = ("--vars", "{as_of_date: 2025-11-21, compare_feature_dates: true}")

@@ -17,11 +17,11 @@ import duckdb
 import oracle
 import pyarrow as pa
 import pytest
-import yaml
-from conftest import CENSUS_RELATIONS, ROOT, SOURCE_TABLES, Project, copy_of
+from conftest import CENSUS_RELATIONS, SEED_TYPES, SOURCE_TABLES, Project, copy_of
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from oracle import FEATURE_COLUMNS, SALESFORCE_COLUMNS, Configuration, Row, State
+from small_sources import ARROW_TYPES
 
 # Together they vary every var that the rules depend on.
 CONFIGURATIONS = {
@@ -32,11 +32,13 @@ CONFIGURATIONS = {
         sync_max_rows=2,
         backfill_batch_size=3,
         guard_min_feature_rows=2,
+        recreate_deleted_properties=True,
     ),
     "first day": Configuration(
         as_of_date=date.min,
         recent_days=1,
         backfill_batch_size=1,
+        sync_key_prefix="b",
         guard_min_feature_rows=1,
         guard_min_disables=3,
         guard_max_disable_share=Decimal("0.1"),
@@ -60,6 +62,7 @@ CONFIGURATIONS = {
         as_of_date=date(2024, 2, 29),
         recent_days=365,
         sync_max_rows=1,
+        recreate_deleted_properties=True,
         salesforce_deleted_column="none",
         guard_max_disable_share=Decimal(0),
         allow_mass_switch_off=True,
@@ -68,6 +71,7 @@ CONFIGURATIONS = {
 COLUMNS = {
     **dict.fromkeys(CENSUS_RELATIONS, oracle.CENSUS_COLUMNS),
     "product_property_feature_backfill": (*oracle.CENSUS_COLUMNS, "batch_number"),
+    "product_property_create": (*oracle.CENSUS_COLUMNS, "name"),
     "product_property_sync_exceptions": (
         "salesforce_id",
         "snappt_property_id_c",
@@ -89,22 +93,14 @@ CASES = {
     *("missing_in_salesforce", "left_on_in_salesforce", "never_set_in_salesforce", "dates_differ"),
     *("guard open", "guard tripped", "nothing to sync", "a wave of the sync"),
     *("batches", "recent, not in the backfill"),
+    *("new", "new without a feature row", "deleted, not new", "deleted, new again", "key taken"),
     *(f"{limit} decides" for limit in LIMITS),
     *(f"{column} decides" for column in ("newest update", *FEATURE_COLUMNS)),
 }
 
-SEEDS = yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
-TYPES = {seed["name"]: seed["config"]["column_types"] for seed in SEEDS}
-ARROW_TYPES = {
-    "varchar": pa.string(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us"),
-    "bigint": pa.int64(),
-    "date": pa.date32(),
-}
 SCHEMAS = {
     seed: pa.schema([(column, ARROW_TYPES[kind]) for column, kind in types.items()])
-    for seed, types in TYPES.items()
+    for seed, types in SEED_TYPES.items()
 }
 
 # Few values, so that they meet. Hypothesis shrinks towards the first of each.
@@ -113,9 +109,13 @@ PROPERTY_IDS = st.sampled_from(["1", "2", "3"]) | st.sampled_from(
 )
 # In UTF-16 the emoji would come before the wide tilde, which has the lower code point.
 SYNC_KEYS = st.sampled_from([*"abcdefghijkABCDEFGHIJK"]) | st.sampled_from(
-    ["a", "10", "9", " a", "B  ", "b c", "é", "\uff5e", "\U0001f600", "\ta", "", "  ", None]
+    [
+        *("a", "10", "9", " a", "B  ", "b c", "é", "\uff5e", "\U0001f600", "\ta", "", "  ", None),
+        *("prop_5", "b6"),
+    ]
 )
-NAMES = ["", 'O\'Neil "& Söhne"; --', "{{ 1/0 }}\n\\", None]
+NAMES = ["", "é" * 81, 'O\'Neil "& Söhne"; --', "{{ 1/0 }}\n\\", None]
+PROPERTIES = st.fixed_dictionaries({"id": st.integers(1, 6), "name": st.sampled_from(NAMES)})
 DAYS = [date(2025, 3, 1), date(2025, 3, 2), date.min, date.max]
 TIMES = [time.min, time(12, 30), time.max]
 MOMENTS = [datetime.combine(*moment) for moment in product(DAYS, TIMES)]
@@ -139,6 +139,7 @@ class Warehouse:
         sources = {
             "product_property_c": state.salesforce,
             "product_property_w_features": state.features,
+            "properties": state.properties,
         }
         for seed, rows in sources.items():
             self.connection.register("rows", pa.Table.from_pylist(rows, SCHEMAS[seed]))
@@ -163,7 +164,7 @@ def warehouse(
     configuration = CONFIGURATIONS[request.param]
     project = copy_of(empty_project.path, tmp_path_factory.mktemp("oracle") / "project")
     for seed, table in SOURCE_TABLES.items():
-        columns = ", ".join(f"{column} {kind}" for column, kind in TYPES[seed].items())
+        columns = ", ".join(f"{column} {kind}" for column, kind in SEED_TYPES[seed].items())
         schema = table.rpartition(".")[0]
         project.query(f"create schema if not exists {schema}; create table {table} ({columns})")
     named = asdict(configuration).items()
@@ -184,8 +185,8 @@ def values(types: dict[str, str], columns: tuple[str, ...]) -> dict[str, st.Sear
     return {column: VALUES[types[column]] for column in columns}
 
 
-FEATURE_VALUES = values(TYPES["product_property_w_features"], FEATURE_COLUMNS)
-SALESFORCE_VALUES = values(TYPES["product_property_c"], SALESFORCE_COLUMNS)
+FEATURE_VALUES = values(SEED_TYPES["product_property_w_features"], FEATURE_COLUMNS)
+SALESFORCE_VALUES = values(SEED_TYPES["product_property_c"], SALESFORCE_COLUMNS)
 
 
 @st.composite
@@ -199,7 +200,7 @@ def feature_rows(draw: st.DrawFn) -> list[Row]:
     """Rows of the features table; each property's best has a twin that differs in one column."""
     row = st.fixed_dictionaries({"property_id": PROPERTY_IDS}, optional=FEATURE_VALUES)
     rows = draw(some(row, 5))
-    for original in oracle.chosen_features(State(rows, [])).values():
+    for original in oracle.chosen_features(State(rows, [], [])).values():
         column = draw(st.sampled_from(FEATURE_COLUMNS))
         rows.append(original | {column: draw(FEATURE_VALUES[column])})
     return rows
@@ -220,7 +221,7 @@ def created_dates(configuration: Configuration) -> st.SearchStrategy[datetime | 
 def states(draw: st.DrawFn, configuration: Configuration) -> State:
     """States in which much of Salesforce is right, else nothing could be wrong about it."""
     features = draw(feature_rows())
-    chosen = oracle.chosen_features(State(features, []))
+    chosen = oracle.chosen_features(State(features, [], []))
     identity = st.fixed_dictionaries(
         {
             "reverse_etl_id_c": SYNC_KEYS,
@@ -238,7 +239,7 @@ def states(draw: st.DrawFn, configuration: Configuration) -> State:
         row |= {column: oracle.day(value) for column, value in right.items()}
         for column in draw(some(st.sampled_from(SALESFORCE_COLUMNS), 3)):
             row[column] = draw(SALESFORCE_VALUES[column])
-    return State(features, rows)
+    return State(features, rows, draw(st.lists(PROPERTIES, unique_by=lambda one: one["id"])))
 
 
 SEEN: dict[Configuration, Counter[str]] = {}
@@ -250,7 +251,8 @@ def cases(state: State, rows: dict[str, list], configuration: Configuration) -> 
     yield from (row[-1] for row in rows["feature_mismatches"])
     *counts, tripped = rows["feature_sync_guard"][0]
     yield "guard tripped" if tripped else "guard open"
-    sync, recent, backfill = (rows[relation] for relation in CENSUS_RELATIONS)
+    sync, recent, backfill, create = (rows[relation] for relation in CENSUS_RELATIONS)
+    yield from creation_cases(state, configuration) if create else ()
     for limit in LIMITS:
         without = replace(configuration, **{limit: getattr(Configuration(), limit)})
         if oracle.Guard(*counts).is_tripped(without) != tripped:
@@ -264,6 +266,21 @@ def cases(state: State, rows: dict[str, list], configuration: Configuration) -> 
     if len(recent) > len(backfill):
         yield "recent, not in the backfill"
     yield from (f"{column} decides" for column in deciding_columns(state.features))
+
+
+def creation_cases(state: State, configuration: Configuration) -> Iterator[str]:
+    """Name what a state shows about the properties that Salesforce may lack."""
+    new = {row["snappt_property_id_c"] for row in oracle.new_properties(state, configuration)}
+    live = {row["snappt_property_id_c"] for row in oracle.live_rows(state, configuration)}
+    known = {oracle.cleaned(row["snappt_property_id_c"]) for row in state.salesforce}
+    for id in {str(one["id"]) for one in state.properties} - live:
+        if id in known:
+            yield "deleted, new again" if id in new else "deleted, not new"
+        elif id not in new:
+            yield "key taken"
+        else:
+            has_feature_row = id in oracle.chosen_features(state)
+            yield "new" if has_feature_row else "new without a feature row"
 
 
 def deciding_columns(features: list[Row]) -> Iterator[str]:
