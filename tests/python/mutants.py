@@ -47,6 +47,12 @@ MONITORING = "models/marts/monitoring/"
 GUARD = f"{MONITORING}feature_sync_guard.sql"
 SUMMARY = f"{MONITORING}feature_sync_summary.sql"
 MISMATCHES = f"{MONITORING}feature_mismatches.sql"
+ADOPTION = f"{MONITORING}product_adoption.sql"
+HISTORY = f"{MONITORING}feature_accuracy_history.sql"
+TIME_TO_ZERO = f"{MONITORING}feature_time_to_zero.sql"
+IDS = f"{STAGING}salesforce__property_ids.sql"
+NEW = "models/intermediate/int_properties_not_in_salesforce.sql"
+CREATE = "models/marts/census/product_property_create.sql"
 EXCEPTIONS = f"{MONITORING}product_property_sync_exceptions.sql"
 MAPPING = "macros/product_features.sql"
 
@@ -109,12 +115,10 @@ MUTANTS = (
     Mutant(FEATURES, "{{ prefix }}_enabled_at as {{", "{{ prefix }}_updated_at as {{"),
     # The comparison
     Mutant(COMPARED, "where sync_exception is null", "where true"),
-    Mutant(COMPARED, "_enabled, false) as", "_enabled, true) as"),
-    Mutant(
-        COMPARED, "coalesce(features.{{ prefix }}_enabled, false)", "features.{{ prefix }}_enabled"
-    ),
-    Mutant(COMPARED, "_enabled_at as {{ product.start", "_updated_at as {{ product.start"),
-    Mutant(COMPARED, "_updated_at as {{ product.updated", "_enabled_at as {{ product.updated"),
+    Mutant(MAPPING, "_enabled, false) as", "_enabled, true) as"),
+    Mutant(MAPPING, "_enabled, false) as", "_enabled) as"),
+    Mutant(MAPPING, "_enabled_at as {{ product.start", "_updated_at as {{ product.start"),
+    Mutant(MAPPING, "_updated_at as {{ product.updated", "_enabled_at as {{ product.updated"),
     Mutant(COMPARED, "left join features", "inner join features"),
     Mutant(COMPARED, "on properties.snappt_property_id_c", "on properties.reverse_etl_id_c"),
     Mutant(COMPARED, "}} is distinct from current_", "}} <> current_"),
@@ -181,6 +185,36 @@ MUTANTS = (
     Mutant(SUMMARY, "'left_on_in_salesforce'\"", "'never_set_in_salesforce'\""),
     Mutant(EXCEPTIONS, "where sync_exception is not null", "where true"),
     Mutant(EXCEPTIONS, "when 'duplicate_sync_key'", "when 'blank_property_id'"),
+    Mutant(ADOPTION, "case when is_enabled then cast", "case when true then cast"),
+    Mutant(ADOPTION, "1, 7)", "1, 4)"),
+    Mutant(ADOPTION, "between 0 and", "between 1 and"),
+    Mutant(ADOPTION, "between 0 and", "< 1 +"),
+    Mutant(ADOPTION, "[7, 30, 90]", "[6, 30, 90]"),
+    Mutant(ADOPTION, "max(all_properties)", "max(properties_on)"),
+    Mutant(ADOPTION, "'unknown'", "'all'"),
+    Mutant(ADOPTION, "    or started_month = 'all'\n", ""),
+    Mutant(HISTORY, "full_refresh=false", "full_refresh=true"),
+    Mutant(HISTORY, "where cohort = 'all'", "where true"),
+    Mutant(HISTORY, "where run_id not in", "where run_id in"),
+    Mutant(HISTORY, "{%- if is_incremental() %}", "{%- if false %}"),
+    Mutant(HISTORY, "guard.is_tripped as", "not guard.is_tripped as"),
+    Mutant(TIME_TO_ZERO, "mismatched, 1, 0)", "mismatched, 1)"),
+    Mutant(TIME_TO_ZERO, "        and not is_guard_tripped\n", ""),
+    Mutant(TIME_TO_ZERO, "measured_at < zeros", "measured_at <> zeros"),
+    Mutant(TIME_TO_ZERO, "history.product = zeros.product", "true"),
+    Mutant(TIME_TO_ZERO, "mismatched > history", "mismatched >= history"),
+    # New properties
+    Mutant(IDS, "clean_id('snappt_property_id_c')", "clean_id('id')"),
+    Mutant(IDS, "if var('recreate", "if not var('recreate"),
+    Mutant(IDS, "select distinct", "select"),
+    Mutant(NEW, "    not exists (", "    exists ("),
+    Mutant(NEW, "and not exists (", "or not exists ("),
+    Mutant(NEW, '{{ var("sync_key_prefix") }}', "prop-"),
+    Mutant(CREATE, "on properties.property_id", "on properties.sync_key"),
+    Mutant(CREATE, "left join features", "inner join features"),
+    Mutant(CREATE, ", 80)", ", 81)"),
+    Mutant(CREATE, "where {{ guard_is_open() }}", "where true"),
+    Mutant("tests/the_guard_is_open.sql", '["build", "test"]', "[]"),
     # Before a run
     Mutant("macros/check_vars.sql", "0 <= value <= 1", "0 <= value"),
     Mutant("macros/check_vars.sql", "kind[-1] | int <= value", "0 <= value"),
@@ -194,6 +228,7 @@ MUTANTS = (
     Mutant("macros/find_salesforce_table.sql", "in found %}", "not in found %}"),
     Mutant("macros/census_sync_config.sql", "field == sync.sync_key", "loop.first"),
     Mutant("macros/adapters/simulate_census_sync.sql", "records.records_with_key > 1", "false"),
+    Mutant("macros/adapters/simulate_census_sync.sql", "where outcome = 'created'", "where true"),
 )
 
 
