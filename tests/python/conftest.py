@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gc
 import io
 import os
 import re
@@ -63,6 +64,11 @@ class Scheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
     """Replace loadfile, as pytest-xdist's own loadgroup finds no group with pytest 9.2."""
     return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_unconfigure() -> None:
+    """Take Hypothesis's callback away: with it DuckDB's binding reports leaks when Python ends."""
+    gc.callbacks.clear()
 
 
 # They know nothing of a warehouse's rows, so they are run once on each engine.
