@@ -53,7 +53,7 @@ class Sources:
         return round(self.mismatched_share * self.properties)
 
     def write(self, folder: Path) -> None:
-        """Write each catalog as a DuckDB file with its source table."""
+        """Write each catalog as a DuckDB file with its source table, or that table anew."""
         selects = {
             SALESFORCE: self._salesforce(),
             FEATURES: self._features(),
@@ -64,8 +64,8 @@ class Sources:
             for name, select in selects.items():
                 catalog, schema, table = name.split(".")
                 connection.execute(f"attach '{folder / catalog}.duckdb' as {catalog}")
-                connection.execute(f"create schema {catalog}.{schema}")
-                connection.execute(f"create table {name} ({_columns(table)})")
+                connection.execute(f"create schema if not exists {catalog}.{schema}")
+                connection.execute(f"create or replace table {name} ({_columns(table)})")
                 connection.execute(f"insert into {name} by name {select}")
 
     def _truth(self, properties: int) -> str:
