@@ -270,13 +270,17 @@ def measure_builds(project: Path, warehouse: Path, rounds: int, results: Results
 
 
 def measure_tools(clean: Path, rounds: int, results: Results) -> None:
-    """Let each tool find the mismatches of the clean tables, and the sync view as well."""
-    keys = clean / "keys.txt"
-    scripts = ROOT / "benchmark"
-    sync = "select snappt_property_id_c from crm.sfdc_dbx.product_property_feature_sync"
+    """Let each tool, the naive query and the sync view find the keys of the clean tables."""
+    ids = "select snappt_property_id_c from"
+    queries = {
+        "sync": f"{ids} crm.sfdc_dbx.product_property_feature_sync",
+        "naive": f"{ids} ({naive_query()})",
+    }
+    scripts, keys = ROOT / "benchmark", clean / "keys.txt"
     for number in range(rounds):
-        sample = measured(sys.executable, scripts / "measure.py", clean, query=sync)
-        results.tools.setdefault("sync", []).append(sample)
+        for name, query in queries.items():
+            sample = measured(sys.executable, scripts / "measure.py", clean, query=query)
+            results.tools.setdefault(name, []).append(sample)
         for tool in TOOLS:
             sample = measured(PEERS_PYTHON, scripts / "peers.py", tool, clean, keys)
             results.tools.setdefault(tool, []).append(sample)

@@ -106,9 +106,21 @@ def test_the_same_tables_every_time(tmp_path: Path) -> None:
 def test_report_marks_the_goals() -> None:
     fast, slow = [Sample(1.0, 100)] * 3, [Sample(2.0, 140), Sample(1.6, 149), Sample(9.0, 150)]
     samples = {"naive": fast, "naive count": fast, "sync": slow, "sync count": slow}
-    text = page(Results(queries={CLEAN: samples}))
+    results = Results(
+        queries={CLEAN: samples},
+        builds={"project cold": slow, "no-op cold": fast}
+        | {"project partial": fast, "no-op partial": fast},
+        tools={"sync": fast, "naive": slow, "reladiff": slow},
+        errors={"naive": (1_496, 7), "reladiff": "NotImplementedError"},
+        databricks={"naive": fast, "sync": slow},
+    )
+    text = page(results)
     assert "| sync view in full, of the naive query, 1M | 1.5 | 2.00 | **not met** |" in text
     assert "| memory of the sync view, of the naive query's | 1.5 | 1.49 | met |" in text
     assert "10M | 2 |  | not measured |" in text
+    assert "harness, of its naive query, 1M | 2.5 | 2.00 | met |" in text
+    assert "of a project that does nothing | 1.5 | 2.00 | **not met** |" in text
     assert "2.000 (1.600 to 9.000) | 2.00 |" in text
+    assert "| 1,496 | 7 | empty flags" in text
+    assert "| NotImplementedError |  | tables where" in text
     assert "nan" not in text
