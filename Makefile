@@ -5,7 +5,7 @@ INCIDENT := --vars 'as_of_date: 2025-11-21'
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build sync test slow fuzz mutants lint docs setup seeds lock
+.PHONY: build sync test slow fuzz mutants bench lint docs setup seeds lock
 
 build: setup  ## the incident: seed the source tables, build and test everything, show the summary
 	dbt seed $(INCIDENT)
@@ -28,6 +28,9 @@ fuzz: setup  ## new states of the sources, 5,000 of them, against the rules of t
 mutants: setup  ## break models and macros, one place at a time, and see the tests notice (an hour and more)
 	python tests/python/mutants.py
 
+bench: setup benchmark/.venv/.installed  ## time and memory beside other ways, into docs/benchmark.md (about 30 minutes)
+	python benchmark/bench.py
+
 lint: setup
 	dbt --warn-error parse --no-partial-parse
 	dbt-bouncer run
@@ -42,6 +45,12 @@ setup: .venv/.installed profiles.yml dbt_packages/.installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11")'
 	@$(PYTHON) -m venv .venv
 	@pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+benchmark/.venv/.installed: benchmark/requirements.txt
+	@echo "Installing benchmark/requirements.txt into benchmark/.venv"
+	@$(PYTHON) -m venv benchmark/.venv
+	@benchmark/.venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmark/requirements.txt
 	@touch $@
 
 profiles.yml:
@@ -64,3 +73,5 @@ seeds: setup  ## write the seed data anew
 lock: setup  ## take the newest versions that requirements.in allows
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.txt
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-emit-index-url \
+		--no-emit-find-links benchmark/requirements.in --output-file benchmark/requirements.txt
