@@ -189,11 +189,12 @@ def count_nodes(project: Path) -> Counter[str]:
 def write_no_op(project: Path, folder: Path) -> None:
     """Write a project with as many nodes of each kind as a built one, that all do nothing."""
     kinds = count_nodes(project)
-    views, tables = ([f"{kind}_{n}" for n in range(kinds[kind])] for kind in ("view", "table"))
+    materialized = ("view", "table", "incremental")
+    models = [f"{kind}_{n}" for kind in materialized for n in range(kinds[kind])]
     files = {
         f"models/{name}.sql": f"{{{{ config(materialized='{name.split('_')[0]}') }}}}\n"
-        + ("select 1 as id" if name == views[0] else f"select id from {{{{ ref('{views[0]}') }}}}")
-        for name in views + tables
+        + ("select 1 as id" if name == "view_0" else "select id from {{ ref('view_0') }}")
+        for name in models
     }
     for number in range(kinds["singular test"]):
         files[f"tests/test_{number}.sql"] = "select 1 as id where false"
@@ -201,7 +202,7 @@ def write_no_op(project: Path, folder: Path) -> None:
     properties = {
         "models": [
             {
-                "name": views[0],
+                "name": "view_0",
                 "columns": [
                     {
                         "name": "id",
@@ -216,8 +217,8 @@ def write_no_op(project: Path, folder: Path) -> None:
         "unit_tests": [
             {
                 "name": f"unit_test_{n}",
-                "model": views[1],
-                "given": [{"input": f"ref('{views[0]}')", "rows": row}],
+                "model": "view_1",
+                "given": [{"input": "ref('view_0')", "rows": row}],
                 "expect": {"rows": row},
             }
             for n in range(kinds["unit_test"])
