@@ -212,7 +212,7 @@ class Report:
         if self.guard.is_tripped:
             return self.guard.verdict
         if not self.total.mismatched:
-            return "Every product that is on is on in Salesforce, and every other one is off."
+            return "What is on shows as on in Salesforce, and everything else as off."
         right = percent(1 - self.total.mismatched / self.total.properties)
         totals = {row.cohort: row.mismatched for row in self.summary if row.product == ALL}
         new = totals.get("as_of_date", 0)

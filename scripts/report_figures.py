@@ -148,7 +148,7 @@ def history(name: str, title: str, points: Sequence[Point]) -> Markup:
     floor = min(floor, 0.9)
 
     def draw(width: int) -> Figure:
-        figure, axes = canvas(width, 220, left=46, right=64, top=14, bottom=30)
+        figure, axes = canvas(width, 220, left=46, right=72, top=14, bottom=30)
         axes.set(ylim=(floor, 1), xlim=span(points))
         for spine in axes.spines.values():
             spine.set_visible(False)
