@@ -35,7 +35,7 @@ KINDS = (
     figures.Kind("Missing", figures.BLUE),
     figures.Kind("Left on", figures.ORANGE, "////"),
     figures.Kind("Never set", figures.PURPLE, "||||"),
-    figures.Kind("Only dates differ", figures.GREEN, "xxxx"),
+    figures.Kind("Dates", figures.GREEN, "xxxx"),
 )
 ADOPTION_KINDS = (
     figures.Kind("On for longer", figures.BLUE),
@@ -85,6 +85,10 @@ class Run:
     properties: int
     mismatched: int
     is_guard_tripped: bool
+
+    def rank(self) -> float:
+        """Return what makes the worst run of several the first: not to know is worst."""
+        return -1 if self.share is None else self.share
 
     @property
     def right(self) -> str:
@@ -199,7 +203,7 @@ class Report:
         *earlier, last = self.runs
         starts = range(0, len(earlier), self.runs_per_point)
         chunks = (earlier[start : start + self.runs_per_point] for start in starts)
-        return [*(min(chunk, key=lambda run: run.share or -1) for chunk in chunks), last]
+        return [*(min(chunk, key=Run.rank) for chunk in chunks), last]
 
     @property
     def runs_per_point(self) -> int:

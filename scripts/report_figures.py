@@ -7,6 +7,7 @@ that one drawing is right in light, in dark and on paper. No kind is told by its
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -134,28 +135,27 @@ def draw_legend(figure: Figure, kinds: Sequence[Kind]) -> None:
         frameon=False,
         borderpad=0,
         borderaxespad=0,
-        handlelength=1.3,
-        handletextpad=0.5,
-        columnspacing=1.4,
+        handlelength=1.1,
+        handletextpad=0.4,
+        columnspacing=1,
         labelcolor=MUTED,
     )
 
 
 def history(name: str, title: str, points: Sequence[Point]) -> Markup:
     """Return the course of a share, 0 to 1, with a cross at the foot where there is none."""
-    known = [point for point in points if point.share is not None]
-    floor = min((int(point.share * 20) / 20 for point in known), default=0.9)
-    floor = min(floor, 0.9)
+    worst = min((point.share for point in points if point.share is not None), default=1)
+    floor = min(max(math.ceil(worst * 20) - 1, 0), 18) / 20  # 5 % steps, below the worst
 
     def draw(width: int) -> Figure:
-        figure, axes = canvas(width, 220, left=46, right=72, top=14, bottom=30)
+        figure, axes = canvas(width, 220, left=52, right=72, top=14, bottom=30)
         axes.set(ylim=(floor, 1), xlim=span(points))
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.set_yticks([floor, (1 + floor) / 2, 1])
         axes.yaxis.set_major_formatter(lambda share, _: f"{share * 100:.4g} %")
         axes.grid(axis="y", color=LINE)
-        axes.tick_params(length=0, labelcolor=MUTED)
+        axes.tick_params(length=0, pad=7, labelcolor=MUTED)
         mark_ends(axes, points)
         draw_course(axes, points, floor)
         if points[-1].share is not None:
