@@ -371,6 +371,8 @@ def counted(value: int, unit: str, units: str = "") -> str:
 def duration(age: timedelta) -> str:
     """Return how long something took, in the unit that fits."""
     minutes = age // timedelta(minutes=1)
+    if not minutes:
+        return "less than a minute"
     if minutes < 120:
         return counted(minutes, "minute")
     return counted(minutes // 60, "hour") if minutes < 2880 else counted(minutes // 1440, "day")

@@ -173,6 +173,7 @@ def draw_course(axes: Axes, points: Sequence[Point], floor: float) -> None:
         [point.at for point in points],
         [float("nan") if point.share is None else point.share for point in points],
         color=BLUE,
+        drawstyle="steps-post",  # what was measured is all that is known until the next run
         linewidth=2,
         marker="o",
         markersize=7 if len(points) <= 30 else 0,

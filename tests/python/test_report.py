@@ -221,7 +221,14 @@ def test_freshness_is_judged_by_its_limits() -> None:
     for age, state in ages.items():
         newest = None if age is None else NOW - timedelta(hours=age)
         assert Source("Salesforce replica", newest, 6, 24).state(NOW) == state
-    ages = {1: "1 minute", 119: "119 minutes", 120: "2 hours", 2879: "47 hours", 2880: "2 days"}
+    ages = {
+        0: "less than a minute",
+        1: "1 minute",
+        119: "119 minutes",
+        120: "2 hours",
+        2879: "47 hours",
+        2880: "2 days",
+    }
     assert {age: program.minutes(age) for age in ages} == ages
 
 
