@@ -2,10 +2,12 @@
 SHELL := bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INCIDENT := --vars 'as_of_date: 2025-11-21'
+SIMULATE := dbt --quiet run-operation simulate_census_sync $(INCIDENT)
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build sync test slow fuzz mutants bench lint docs setup seeds lock
+.PHONY: build sync report demo test slow fuzz mutants bench lint docs setup browser seeds lock
 
 build: setup  ## the incident: seed the source tables, build and test everything, show the summary
 	dbt seed $(INCIDENT)
@@ -16,7 +18,25 @@ sync: setup  ## the repair: simulate the Census sync, then prove that nothing di
 	dbt --quiet run-operation simulate_census_sync --args '{relation: product_property_feature_sync}' $(INCIDENT)
 	dbt test $(INCIDENT)
 
-test: lint  ## every gate and every test
+report: setup  ## what the marts say, as one page to look at: output/report.html
+	python scripts/report.py $(INCIDENT)
+
+demo: setup  ## the whole story: the incident, its page, the syncs, the proof, and the page after
+	@echo "1. The day of the incident: seed and build"
+	@dbt --quiet seed $(INCIDENT)
+	@dbt --quiet build $(INCIDENT)
+	@echo "2. The page before"
+	@python scripts/report.py --output output/report_before.html $(INCIDENT)
+	@echo "3. Census, simulated: it creates what is new and updates what is wrong"
+	@$(SIMULATE) --args '{relation: product_property_create}'
+	@$(SIMULATE) --args '{relation: product_property_feature_sync}'
+	@echo "4. The proof: nothing differs any more"
+	@dbt --quiet test $(INCIDENT)
+	@dbt --quiet build $(INCIDENT)
+	@echo "5. The page after"
+	@python scripts/report.py --output output/report_after.html $(INCIDENT)
+
+test: lint browser  ## every gate and every test
 	pytest
 
 slow: setup  ## what takes long: README and runbook, batch by batch, builds that are killed at any statement
@@ -37,6 +57,13 @@ lint: setup
 	sqlfluff lint models tests analyses
 	ruff check
 	ruff format --check
+
+browser:  # for the tests that look at the report
+	@command -v chromium > /dev/null && command -v chromedriver > /dev/null || { \
+		echo "Installing chromium and chromium-driver"; \
+		$(SUDO) apt-get update --quiet=2 && \
+		$(SUDO) apt-get install --quiet=2 --yes --no-install-recommends chromium chromium-driver > /dev/null; } || { \
+		echo "The tests of the report need chromium and chromedriver: install them, then try again."; exit 1; }
 
 setup: .venv/.installed profiles.yml dbt_packages/.installed
 

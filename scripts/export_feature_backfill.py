@@ -31,7 +31,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agate import Table
-from trigger_census_sync import Failed, Stop, Unclear, dbt_reader, project, say
+from trigger_census_sync import Failed, Stop, Unclear, dbt_parser, dbt_reader, say
 
 BATCHES = "feature_backfill_batches"
 OURS = re.compile(
@@ -69,16 +69,9 @@ ROWS = """
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = dbt_parser(__doc__)
     add = parser.add_argument
     add("--output-dir", type=Path, default="output/feature_backfill", help="the folder to write")
-    add("--project-dir", type=project, default=".", help="the dbt project (default: this folder)")
-    add("--target", help="dbt's target (default: the profile's)")
-    add("--vars", help="dbt's vars, as YAML")
     add("--undo", action="store_true", help="write what Salesforce holds now, to go back to it")
     return parser
 

@@ -126,19 +126,26 @@ def project(text: str) -> Path:
     return Path(text)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; other users of a machine can see it, so no key."""
+def dbt_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser that knows what dbt_reader needs; every program adds its own arguments."""
     parser = argparse.ArgumentParser(
-        description=__doc__,
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--sync-id", type=positive, required=True, help="the sync, as its address in Census ends")
-    add("--relation", type=relation, default="product_property_feature_sync", help="what it reads")
     add("--project-dir", type=project, default=".", help="the dbt project (default: this folder)")
     add("--target", help="dbt's target (default: the profile's)")
     add("--vars", help="dbt's vars, as YAML")
+    return parser
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; other users of a machine can see it, so no key."""
+    parser = dbt_parser(__doc__)
+    add = parser.add_argument
+    add("--sync-id", type=positive, required=True, help="the sync, as its address in Census ends")
+    add("--relation", type=relation, default="product_property_feature_sync", help="what it reads")
     add("--max-bad-share", type=share, default=0.01, help="records that may be invalid or rejected")
     add("--timeout-minutes", type=minutes, default=60, help="how long to wait for the run's end")
     return parser

@@ -7,9 +7,11 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +19,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 import yaml
+from agate import Table
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
@@ -163,6 +166,30 @@ class Databricks(DatabricksHarness):
 
 
 Engine = Project | Databricks
+
+
+def run_program(program: ModuleType, engine: Engine, *arguments: str) -> int:
+    """Run one of the scripts for a built project and return its exit code."""
+    databricks = isinstance(engine, Databricks)
+    with engine.connected() if databricks else contextlib.nullcontext():
+        place = engine.project if databricks else engine.path
+        return program.main(["--project-dir", str(place), *arguments])
+
+
+@contextlib.contextmanager
+def one_reader(program: ModuleType) -> Iterator[None]:
+    """Let the runs of a script share a reader for each project, so that dbt parses it once."""
+    opened: dict[Path, Callable[[str], Table]] = {}
+    dbt_reader = program.dbt_reader
+    with contextlib.ExitStack() as stack:
+
+        def shared(arguments: Namespace) -> contextlib.AbstractContextManager:
+            if arguments.project_dir not in opened:
+                opened[arguments.project_dir] = stack.enter_context(dbt_reader(arguments))
+            return contextlib.nullcontext(opened[arguments.project_dir])
+
+        with patch.object(program, "dbt_reader", shared):
+            yield
 
 
 def create_table(engine: Engine, name: str, select: str) -> None:

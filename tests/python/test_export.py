@@ -1,9 +1,7 @@
 """The backfill as files: complete, readable, whole or not at all, on both engines."""
 
-import contextlib
 import csv
-from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,32 +9,27 @@ import duckdb
 import export_feature_backfill as program
 import pytest
 from agate import Table
-from conftest import INCIDENT, SOURCE_TABLES, Databricks, Engine, Project
+from conftest import (
+    INCIDENT,
+    SOURCE_TABLES,
+    Databricks,
+    Engine,
+    Project,
+    one_reader,
+    run_program,
+)
 
 BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"
 
 
 def export(engine: Engine, folder: Path, *more: str) -> int:
     """Run the program for a built project and return its exit code."""
-    databricks = isinstance(engine, Databricks)
-    with engine.connected() if databricks else contextlib.nullcontext():
-        place = engine.project if databricks else engine.path
-        return program.main(["--output-dir", str(folder), "--project-dir", str(place), *more])
+    return run_program(program, engine, "--output-dir", str(folder), *more)
 
 
 @pytest.fixture(autouse=True)
-def one_reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the exports of a test share a reader, so that dbt parses the project once."""
-    opened: dict[Path, Callable[[str], Table]] = {}
-    dbt_reader = program.dbt_reader
-    with contextlib.ExitStack() as stack:
-
-        def shared(arguments: Namespace) -> contextlib.AbstractContextManager:
-            if arguments.project_dir not in opened:
-                opened[arguments.project_dir] = stack.enter_context(dbt_reader(arguments))
-            return contextlib.nullcontext(opened[arguments.project_dir])
-
-        monkeypatch.setattr(program, "dbt_reader", shared)
+def _one_reader() -> Iterator[None]:
+    with one_reader(program):
         yield
 
 
