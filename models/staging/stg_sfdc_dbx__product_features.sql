@@ -1,5 +1,7 @@
--- One row per property: its latest feature row. Each step scans the source for itself: a CTE used
--- twice is materialised with all its columns (DuckDB) or computed twice (Spark).
+-- One row per property: its latest feature row. Rows that do not count stay, but lose their id, so
+-- that nothing joins them: of a filtered table DuckDB expects too few rows, and joins it in the
+-- wrong order, which takes twice as long. Each step scans the source for itself: a CTE used twice
+-- is materialised with all its columns (DuckDB) or computed twice (Spark).
 with property_ids as (
     select {{ clean_id('property_id') }} as property_id
     from {{ source('sfdc_dbx', 'product_property_w_features') }}
@@ -32,11 +34,10 @@ ranked as (
 
 latest as (
     select
-        features.property_id,
+        case when duplicate_ids.property_id is null then features.property_id end as property_id,
         {{ feature_columns() | join(',\n        ') }}
     from {{ source('sfdc_dbx', 'product_property_w_features') }} as features
     left join duplicate_ids on {{ clean_id('features.property_id') }} = duplicate_ids.property_id
-    where duplicate_ids.property_id is null
 
     union all
 
@@ -63,4 +64,3 @@ renamed as (
 )
 
 select * from renamed
-where property_id is not null

@@ -109,9 +109,9 @@ MUTANTS = (
     Mutant(FEATURES, "{{ newest_update() }} desc nulls last", "{{ newest_update() }} nulls last"),
     Mutant(FEATURES, "{{ column }} desc nulls last", "{{ column }} nulls last"),
     Mutant(FEATURES, "{{ column }} desc nulls last", "{{ column }} desc nulls first"),
-    Mutant(FEATURES, "    where duplicate_ids.property_id is null\n", ""),
+    Mutant(FEATURES, "case when duplicate_ids.property_id is null then", "case when true then"),
     Mutant(FEATURES, "where recency = 1", "where recency <= 2"),
-    Mutant(FEATURES, "where property_id is not null", "where true", after="from renamed"),
+    Mutant(GUARD, "count(features.property_id)", "count(*)"),
     Mutant(FEATURES, "{{ prefix }}_enabled_at as {{", "{{ prefix }}_updated_at as {{"),
     # The comparison
     Mutant(COMPARED, "where sync_exception is null", "where true"),

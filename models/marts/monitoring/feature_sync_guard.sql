@@ -10,7 +10,7 @@ features as (
 
 counted as (
     select
-        (select count(*) from features) as feature_rows,
+        (select count(features.property_id) from features) as feature_rows,
         count(*) as salesforce_properties,
         count(case when has_feature_row then 1 end) as matched_properties,
         {% for product in product_features() -%}
