@@ -25,8 +25,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
+from bench_report import Case, Results, Sample, Size, page
 from measure import connect
-from report import Case, Results, Sample, Size, page
 from sources import DAY, FEATURES, PRODUCTS, ROOT, SALESFORCE
 
 SIZES = (

@@ -14,7 +14,9 @@ new_properties as (
     select * from {{ ref('int_properties_not_in_salesforce') }}
 )
 
-select properties.*
+select
+    properties.property_id,
+    properties.property_name
 from properties
 left join salesforce_ids on properties.property_id = salesforce_ids.property_id
 left join new_properties on properties.property_id = new_properties.property_id

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from bench import contestants, naive_query, wrong_and_missing
+from bench_report import Case, Results, Sample, Size, page
 from conftest import Project, copy_of
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from measure import connect
-from report import Case, Results, Sample, Size, page
 from sources import FEATURES, SALESFORCE, Sources
 
 TINY = Size("1M", 5_000, 6_500)  # called so that the goals for 1M are judged
