@@ -15,7 +15,7 @@ build: setup  ## the incident: seed the source tables, build and test everything
 	dbt --quiet run-operation show_feature_sync_summary $(INCIDENT)
 
 sync: setup  ## the repair: simulate the Census sync, then prove that nothing differs
-	dbt --quiet run-operation simulate_census_sync --args '{relation: product_property_feature_sync}' $(INCIDENT)
+	$(SIMULATE) --args '{relation: product_property_feature_sync}'
 	dbt test $(INCIDENT)
 
 report: setup  ## what the marts say, as one page to look at: output/report.html
