@@ -178,7 +178,7 @@ MUTANTS = (
     # What people read
     Mutant(MISMATCHES, "where mismatch_kind is not null", "where true"),
     Mutant(MISMATCHES, "greatest(", "least("),
-    Mutant(SUMMARY, "as date) > {{", "as date) >= {{"),
+    Mutant(SUMMARY, "as date) > {{", "as date) < {{"),
     Mutant(SUMMARY, "as date) = {{", "as date) <= {{"),
     Mutant(SUMMARY, "count(distinct case", "count(case"),
     Mutant(SUMMARY, "(cohort), (product), ()", "(cohort), (product)"),

@@ -71,7 +71,15 @@ def test_every_feature_column_is_mapped(incident: Project) -> None:
 
 @pytest.mark.parametrize(
     "day",
-    ["2025-13-01", "2025-02-29", "2025-00-10", "0000-01-01", "21.11.2025", "2025-11-21' or 1"],
+    [
+        "2025-13-01",
+        "2025-02-29",
+        "1900-02-29",
+        "2025-00-10",
+        "0000-01-01",
+        "21.11.2025",
+        "2025-11-21' or 1",
+    ],
 )
 def test_malformed_as_of_date_says_what_is_expected(incident: Project, day: str) -> None:
     result = incident.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
@@ -79,7 +87,9 @@ def test_malformed_as_of_date_says_what_is_expected(incident: Project, day: str)
     assert expected in str(result.exception)
 
 
-@pytest.mark.parametrize("day", ["2024-02-29", "2025-12-31", "0001-01-01", "9999-12-31"])
+@pytest.mark.parametrize(
+    "day", ["2024-02-29", "2000-02-29", "2025-12-31", "0001-01-01", "9999-12-31"]
+)
 def test_calendar_days_are_accepted(incident: Project, day: str) -> None:
     result = incident.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
     assert result.success, result.exception
@@ -93,6 +103,9 @@ WRONG_VARS = {
     "recent_days: -1": "expected a whole number from 0",
     "backfill_batch_size: 0": "The var backfill_batch_size is 0, expected a whole number from 1",
     "backfill_batch_size: true": "is true, expected a whole number",
+    "guard_min_match_share: 1.01": "is 1.01, expected a number from 0 to 1",
+    "guard_max_disable_share: -0.1": "is -0.1, expected a number from 0 to 1",
+    "sync_max_rows: 0": "is 0, expected a whole number from 1 to 100000000, or null",
     "{compare_feature_dates: 'false'}": "is 'false', expected true or false",
     "census_principal: a`b": "expected a user, group or service principal",
     "production_targets: [duckdb, 3]": "expected a list of names",
