@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from bench import SHARES, build_views, copy_project
+from bench_report import Case, Size
 from measure import connect
 from on_databricks import MOVED, SYNC, load
-from report import Case, Size
 from sources import FEATURES, PROPERTIES, SALESFORCE
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "python"))
