@@ -11,9 +11,8 @@ started as (
     select
         product,
         is_enabled,
-        substr(cast(started_date as {{ dbt.type_string() }}), 1, 7) as started_month,
-        {{ dbt.datediff('started_date', as_of_date(), 'day') | trim }}
-            as days_ago
+        case when started_date <= {{ as_of_date() }} then started_date end as past_date,
+        substr(cast(started_date as {{ dbt.type_string() }}), 1, 7) as started_month
     from flags
 ),
 
@@ -25,7 +24,8 @@ counted as (
         count(*) as all_properties,
         count(case when is_enabled then 1 end) as properties_on,
         {%- for days in [7, 30, 90] %}
-        count(case when days_ago between 0 and {{ days }} then 1 end) as newly_on_{{ days }}_days
+        count(case when past_date >= {{ as_of_date() }} - interval '{{ days }}' day then 1 end)
+            as newly_on_{{ days }}_days
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from started
