@@ -189,7 +189,7 @@ MUTANTS = (
     Mutant(ADOPTION, "1, 7)", "1, 4)"),
     Mutant(ADOPTION, "started_date <= {{", "started_date < {{"),
     Mutant(ADOPTION, "case when started_date <= {{ as_of_date() }} then", "case when true then"),
-    Mutant(ADOPTION, "past_date >= {{", "past_date > {{"),
+    Mutant(ADOPTION, "on_date >= {{", "on_date > {{"),
     Mutant(ADOPTION, "[7, 30, 90]", "[6, 30, 90]"),
     Mutant(ADOPTION, "max(all_properties)", "max(properties_on)"),
     Mutant(ADOPTION, "'unknown'", "'all'"),

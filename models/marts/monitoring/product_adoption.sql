@@ -11,7 +11,7 @@ started as (
     select
         product,
         is_enabled,
-        case when started_date <= {{ as_of_date() }} then started_date end as past_date,
+        case when started_date <= {{ as_of_date() }} then started_date end as on_date,
         substr(cast(started_date as {{ dbt.type_string() }}), 1, 7) as started_month
     from flags
 ),
@@ -24,8 +24,8 @@ counted as (
         count(*) as all_properties,
         count(case when is_enabled then 1 end) as properties_on,
         {%- for days in [7, 30, 90] %}
-        count(case when past_date >= {{ as_of_date() }} - interval '{{ days }}' day then 1 end)
-            as newly_on_{{ days }}_days
+        {%- set since = as_of_date() ~ " - interval '" ~ days ~ "' day" %}
+        count(case when on_date >= {{ since }} then 1 end) as newly_on_{{ days }}_days
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from started
