@@ -308,7 +308,8 @@ def test_a_run_that_does_not_end_in_time_cannot_be_told(census: Census, server: 
     outcome = census(STARTED, run(status="working"), options=("--timeout-minutes", "0.005"))
     assert outcome.code == 2
     assert "Run 94 is still working after 0.005 minutes and may go on" in outcome.output
-    assert 0.3 <= sum(pauses(server)) < 10
+    assert len(pauses(server)) > 1
+    assert sum(pauses(server)) < 10
 
 
 def test_polls_come_ever_more_slowly_up_to_a_cap(census: Census, server: Server) -> None:
