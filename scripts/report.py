@@ -302,6 +302,7 @@ SYNCS = """
     select '' as text_1, '' as text_2, '' as text_3, 0 as rows_offered
     from {{ ref('feature_sync_guard') }} where false
     {%- endfor %}
+    order by text_1 desc
 """
 SOURCES = """
     select
@@ -318,6 +319,7 @@ SOURCES = """
         {{ var('features_warn_after_hours') }},
         {{ var('features_error_after_hours') }}
     from {{ source('sfdc_dbx', 'product_property_w_features') }}
+    order by name desc
 """
 
 
