@@ -44,14 +44,15 @@ the highest, and ratios are ratios of medians. Memory is the highest resident me
 The naive query joins the two source tables once and compares the flags with `!=`.
 """
 
-WHY = """What the protections cost is paid at every read. About half of it is the guard, which counts
-flags and matches in a pass of its own, so that the views are empty from the moment the truth is lost
-and not from the next build (`docs/scaling.md`). The other half is looking for duplicate keys in both
-tables; on messy ones the feature rows of duplicate ids are read once more, to find the latest.
+WHY = """What the protections cost is paid at every read. About half of it is the guard, which
+counts flags and matches in a pass of its own, so that the views are empty from the moment the
+truth is lost and not from the next build (`docs/scaling.md`). The other half is looking for
+duplicate keys in both tables; on messy ones the feature rows of duplicate ids are read once more,
+to find the latest.
 
-Comparison and guard in one pass were tried at 1M, on messy tables: 1.8 times the naive query. They
-would have to stand in one query, materialised, in each relation that Census reads. The models are
-left as they can be read.
+Comparison and guard in one pass were tried at 1M, on messy tables: about 1.8 times the naive query.
+They would have to stand in one query, materialised, in each relation that Census reads. The models
+are left as they can be read.
 """
 
 
