@@ -16,11 +16,16 @@ import duckdb
 CATALOGS = ("hive_metastore", "crm", "rds")
 
 
-def connect(warehouse: Path) -> duckdb.DuckDBPyConnection:
-    """Attach the catalogs read-only and read what DuckDB keeps of them in memory."""
-    connection = duckdb.connect()
+def attach(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
+    """Attach the catalogs read-only, which reads what DuckDB keeps of them in memory."""
     for catalog in CATALOGS:
         connection.execute(f"attach '{warehouse / catalog}.duckdb' as {catalog} (read_only)")
+
+
+def connect(warehouse: Path) -> duckdb.DuckDBPyConnection:
+    """Return a new connection with the catalogs attached."""
+    connection = duckdb.connect()
+    attach(connection, warehouse)
     return connection
 
 
@@ -34,14 +39,18 @@ def peak_memory() -> float:
     return int(line.split()[1]) / 1024
 
 
+def tell(seconds: float, value: object) -> None:
+    """Print what was measured in this process."""
+    print(json.dumps({"seconds": seconds, "peak_mib": peak_memory(), "value": value}))
+
+
 def main() -> None:
     """Measure the query on standard input."""
     connection = connect(Path(sys.argv[1]))
     query = sys.stdin.read()
     start = time.perf_counter()
     value = connection.execute(query).fetchall()[0][0]
-    seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "peak_mib": peak_memory(), "value": value}))
+    tell(time.perf_counter() - start, value)
 
 
 if __name__ == "__main__":

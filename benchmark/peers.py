@@ -9,7 +9,6 @@ environment of its own: requirements.txt.
 """
 
 import importlib
-import json
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import duckdb
-from measure import connect, peak_memory
+from measure import attach, connect, tell
 from sources import FEATURES, PRODUCTS, SALESFORCE
 
 FLAGS = [flag for _, flag, _, _ in PRODUCTS]
@@ -73,7 +72,7 @@ def with_reladiff(warehouse: Path) -> Iterable[str | None]:
 
     with tempfile.TemporaryDirectory() as folder:
         database = reladiff.connect({"driver": "duckdb", "filepath": _views(folder, warehouse)})
-        _attach(database._conn, warehouse)
+        attach(database._conn, warehouse)
         actual, truth = (
             reladiff.TableSegment(database, ("main", view), ("property_id",), None, tuple(FLAGS))
             for view in ("actual", "truth")
@@ -96,7 +95,7 @@ def with_sqlmesh(warehouse: Path) -> Iterable[str | None]:
         config = Config(gateways={"duckdb": GatewayConfig(connection=connection)})
         config.model_defaults.dialect = "duckdb"
         context = sqlmesh.Context(paths=folder, config=config)
-        _attach(context.engine_adapter.cursor, warehouse)
+        attach(context.engine_adapter.cursor, warehouse)
         (diff,) = context.table_diff(
             "scratch.main.actual",
             "scratch.main.truth",
@@ -109,16 +108,11 @@ def with_sqlmesh(warehouse: Path) -> Iterable[str | None]:
         return pd.concat([rows.joined_sample["property_id"], left_on["property_id"]])
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
-    for catalog in ("hive_metastore", "crm"):
-        connection.execute(f"attach '{warehouse / catalog}.duckdb' as {catalog} (read_only)")
-
-
 def _views(folder: str, warehouse: Path) -> str:
     """Make a database with the two sides as views of the same columns and return its path."""
     path = str(Path(folder, "scratch.duckdb"))
     with duckdb.connect(path) as connection:
-        _attach(connection, warehouse)
+        attach(connection, warehouse)
         connection.execute(f"create view actual as {ACTUAL}")
         connection.execute(f"create view truth as {FILLED}")
     return path
@@ -142,7 +136,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
     lines = (f"{'' if key is None or key != key else key}\n" for key in found)
     Path(keys).write_text("".join(lines), encoding="utf-8")
-    print(json.dumps({"seconds": seconds, "peak_mib": peak_memory(), "value": len(found)}))
+    tell(seconds, len(found))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 import report as program
-from conftest import INCIDENT, SOURCE_TABLES, Engine, Project, one_reader, run_program
+from conftest import (
+    INCIDENT,
+    SOURCE_TABLES,
+    Engine,
+    Project,
+    one_reader,
+    run_program,
+    simulate_sync,
+)
 from report import Adoption, Guard, Report, Rise, Run, Source, Summary, Sync, SyncException
 from selenium.webdriver import Chrome, ChromeOptions, Keys
 from selenium.webdriver.chrome.service import Service
@@ -360,8 +368,7 @@ def test_the_figures_are_seen_before_and_after_the_sync_and_when_the_guard_trips
     assert {row[-1] for row in mismatches(loop)} < set(drawn(browser, "mismatches"))
 
     for relation in ("product_property_create", "product_property_feature_sync"):
-        run = ("run-operation", "simulate_census_sync", "--args", f"relation: {relation}")
-        assert loop.dbt(*run, *INCIDENT).success, loop.output
+        assert simulate_sync(loop, f"relation: {relation}"), loop.output
     assert loop.dbt("run", "--select", "feature_accuracy_history+", *INCIDENT).success
     assert write_report(loop, page) == 0
     show(browser, page)

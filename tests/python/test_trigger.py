@@ -308,6 +308,7 @@ def test_a_run_that_does_not_end_in_time_cannot_be_told(census: Census, server: 
     outcome = census(STARTED, run(status="working"), options=("--timeout-minutes", "0.005"))
     assert outcome.code == 2
     assert "Run 94 is still working after 0.005 minutes and may go on" in outcome.output
+    assert time.monotonic() - server.times[0] >= 0.3
     assert len(pauses(server)) > 1
     assert sum(pauses(server)) < 10
 
