@@ -1,4 +1,4 @@
-{# Every relation that Census reads asks this, whenever it is read. NULL would not be open either. #}
+{# Asked whenever the relation is read. NULL would not be open either. #}
 {% macro guard_is_open() -%}
     not (select is_tripped from {{ ref('feature_sync_guard') }})
 {%- endmacro %}

@@ -1,4 +1,5 @@
--- Nothing is lost silently: what cannot be synced is an exception, everything else is compared.
+-- Nothing is lost silently: what cannot be synced is an exception, everything else is compared. And
+-- something is: where every row is an exception, "nothing differs" would prove nothing.
 with counts as (
     select
         (select count(*) from {{ ref('stg_salesforce__product_properties') }}) as salesforce_rows,
@@ -7,4 +8,6 @@ with counts as (
 )
 
 select * from counts
-where salesforce_rows <> candidates + exceptions
+where
+    salesforce_rows <> candidates + exceptions
+    or (salesforce_rows > 0 and candidates = 0)

@@ -1,5 +1,6 @@
 -- One row per Salesforce property that can be synced: what Salesforce should hold, under its own
 -- column names, beside what it holds now (`current_…`).
+{{ config(materialized=table_until_replica_has_moved()) }}
 with properties as (
     select * from {{ ref('stg_salesforce__product_properties') }}
     where sync_exception is null

@@ -1,5 +1,6 @@
 -- One row per property of the application that Salesforce does not have, with its future sync key.
 -- A key that is taken is left out: Census would give that record to another property.
+{{ config(materialized=table_until_replica_has_moved()) }}
 with properties as (
     select
         property_id,

@@ -39,12 +39,15 @@ FIRST = {
 STAGING = "models/staging/stg_"
 SALESFORCE = f"{STAGING}salesforce__product_properties.sql"
 FEATURES = f"{STAGING}sfdc_dbx__product_features.sql"
+FEATURES_TOTALS = f"{STAGING}sfdc_dbx__totals.sql"
+SALESFORCE_TOTALS = f"{STAGING}salesforce__totals.sql"
 COMPARED = "models/intermediate/int_product_property_features.sql"
 FLAGS = "models/intermediate/int_product_property_feature_flags.sql"
 CENSUS = "models/marts/census/product_property_feature_"
 BACKFILL, RECENT, SYNC = (f"{CENSUS}{name}.sql" for name in ("backfill", "recent", "sync"))
 MONITORING = "models/marts/monitoring/"
-GUARD = f"{MONITORING}feature_sync_guard.sql"
+GUARD = "macros/judge.sql"
+GUARD_VIEW = f"{MONITORING}feature_sync_guard.sql"
 SUMMARY = f"{MONITORING}feature_sync_summary.sql"
 MISMATCHES = f"{MONITORING}feature_mismatches.sql"
 ADOPTION = f"{MONITORING}product_adoption.sql"
@@ -54,6 +57,7 @@ IDS = f"{STAGING}salesforce__property_ids.sql"
 NEW = "models/intermediate/int_properties_not_in_salesforce.sql"
 CREATE = "models/marts/census/product_property_create.sql"
 EXCEPTIONS = f"{MONITORING}product_property_sync_exceptions.sql"
+NOTHING_IS_LOST = "tests/every_salesforce_row_is_candidate_or_exception.sql"
 MAPPING = "macros/product_features.sql"
 
 
@@ -150,7 +154,8 @@ MUTANTS = (
     ),
     # What Census reads
     Mutant("macros/guard_is_open.sql", "not (select", "(select"),
-    Mutant(SYNC, OPEN, ""),
+    Mutant(SYNC, "    and not (select judged.is_tripped from judged)\n", ""),
+    Mutant(SYNC, "        or not has_feature_row\n", ""),
     Mutant(SYNC, "    is_mismatched\n", "    not is_mismatched\n"),
     Mutant(SYNC, "limit {{ var('sync_max_rows') }}\n", ""),
     Mutant(SYNC, "order by reverse_etl_id_c\n", ""),
@@ -166,15 +171,21 @@ MUTANTS = (
     Mutant(GUARD, "feature_rows < guard", "feature_rows <= guard"),
     Mutant(GUARD, "feature_rows < guard", "feature_rows > guard"),
     Mutant(GUARD, "salesforce_properties = 0", "salesforce_properties < 0"),
-    Mutant(GUARD, "matched_properties < guard", "matched_properties <= guard"),
+    Mutant(GUARD, "        < guard_min_match", "        <= guard_min_match"),
     Mutant(GUARD, "flags_to_switch_off >= guard", "flags_to_switch_off > guard"),
     Mutant(GUARD, "flags_to_switch_off > guard", "flags_to_switch_off >= guard"),
     Mutant(GUARD, "flags_to_switch_off > guard", "flags_to_switch_off < guard"),
     Mutant(GUARD, "        and not allow_mass_switch_off as", "        as"),
     Mutant(GUARD, " and not {{ product.flag }} then", " then"),
-    Mutant(GUARD, "has_too_few_feature_rows or", "has_too_few_feature_rows and", after="explained"),
+    Mutant(GUARD, "has_too_few_feature_rows or", "has_too_few_feature_rows and"),
     Mutant(GUARD, "matches or has_too_many", "matches and has_too_many"),
-    Mutant(GUARD, "when has_feature_row then", "when not has_feature_row then"),
+    Mutant(GUARD, "when not has_feature_row then", "when has_feature_row then"),
+    Mutant(GUARD_VIEW, "        or not has_feature_row\n", ""),
+    Mutant(GUARD_VIEW, "        is_mismatched\n        or", "       "),
+    Mutant(FEATURES_TOTALS, "clean_id('property_id')", "'property_id'"),
+    Mutant(SALESFORCE_TOTALS, "where {{ is_live() }}", "where true"),
+    Mutant(SALESFORCE_TOTALS, "when {{ product.flag }} then", "when true then"),
+    Mutant(NOTHING_IS_LOST, "and candidates = 0", "and candidates < 0"),
     # What people read
     Mutant(MISMATCHES, "where mismatch_kind is not null", "where true"),
     Mutant(MISMATCHES, "greatest(", "least("),

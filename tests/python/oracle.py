@@ -120,7 +120,7 @@ class Guard:
 
     feature_rows: int
     salesforce_properties: int
-    matched_properties: int
+    unmatched_properties: int
     flags_on_in_salesforce: int
     flags_to_switch_off: int
 
@@ -129,9 +129,14 @@ class Guard:
         return (
             self.feature_rows < limits.guard_min_feature_rows
             or self.salesforce_properties == 0
-            or self.matched_properties < limits.guard_min_match_share * self.salesforce_properties
+            or self.has_too_few_matches(limits)
             or (not limits.allow_mass_switch_off and self.is_mass_switch_off(limits))
         )
+
+    def has_too_few_matches(self, limits: Configuration) -> bool:
+        """Whether too many properties have no feature row."""
+        matched_properties = self.salesforce_properties - self.unmatched_properties
+        return matched_properties < limits.guard_min_match_share * self.salesforce_properties
 
     def is_mass_switch_off(self, limits: Configuration) -> bool:
         """Whether a sync would switch off more than is usual."""
@@ -234,20 +239,18 @@ def mismatch_kind(
     return None
 
 
-def guard_of(candidates: list[Candidate], feature_rows: int) -> Guard:
+def guard_of(state: State, live: list[Row], candidates: list[Candidate]) -> Guard:
     """Count what the guard judges."""
-    expected_where_on = [
-        candidate.expected[one.flag]
-        for candidate in candidates
-        for one in PRODUCTS
-        if candidate.salesforce[one.flag]
-    ]
     return Guard(
-        feature_rows=feature_rows,
-        salesforce_properties=len(candidates),
-        matched_properties=sum(candidate.features is not None for candidate in candidates),
-        flags_on_in_salesforce=len(expected_where_on),
-        flags_to_switch_off=expected_where_on.count(False),
+        feature_rows=sum(cleaned(row.get("property_id")) is not None for row in state.features),
+        salesforce_properties=len(live),
+        unmatched_properties=sum(candidate.features is None for candidate in candidates),
+        flags_on_in_salesforce=sum(bool(row[one.flag]) for row in live for one in PRODUCTS),
+        flags_to_switch_off=sum(
+            bool(candidate.salesforce[one.flag]) and not candidate.expected[one.flag]
+            for candidate in candidates
+            for one in PRODUCTS
+        ),
     )
 
 
@@ -267,7 +270,7 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
         for candidate in candidates
         for mismatch in candidate.mismatches(configuration)
     ]
-    guard = guard_of(candidates, len(features))
+    guard = guard_of(state, live, candidates)
     tripped = guard.is_tripped(configuration)
     new = new_properties(state, configuration)
     return {

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 from conftest import (
+    CENSUS_RELATIONS,
     FLAGS_AND_SOURCES,
     GUARD_TEST,
     Databricks,
@@ -251,7 +252,7 @@ def built(engine: Engine) -> dict[str, str]:
     # The features without an id are left out, and that is the only thing to warn about.
     assert failures(result) == {"every_feature_row_has_a_property_id": 3}
     ran = {run.node.name for run in result.result}
-    assert "every_salesforce_row_is_candidate_or_exception" in ran
+    assert NOTHING_IS_LOST in ran
     return outcomes(engine)
 
 
@@ -295,15 +296,12 @@ def test_ids_that_are_whole_numbers(engine: Engine, built: dict[str, str]) -> No
 FEATURES, SALESFORCE, PROPERTIES = (
     "product_property_w_features", "product_property_c", "properties"
 )  # fmt: skip
+NOTHING_IS_LOST = "every_salesforce_row_is_candidate_or_exception"
 # What the tables hold that are not empty, and why nothing is offered then.
 EMPTIED = {
-    "features": ({SALESFORCE: ALL_RECORDS}, "0 properties have a feature row, fewer than"),
-    "Salesforce": ({FEATURES: ALL_FEATURES}, "0 of the 0 properties in Salesforce have one, less"),
-    "all three": ({}, "0 of the 0 properties in Salesforce have one, less"),
-    "Salesforce but for a key twice": (
-        {FEATURES: ALL_FEATURES, SALESFORCE: RECORDS["key twice"]},
-        "0 of the 0 properties in Salesforce have one, less",
-    ),
+    "features": ({SALESFORCE: ALL_RECORDS}, "0 feature rows have a property id, fewer than"),
+    "Salesforce": ({FEATURES: ALL_FEATURES}, "0 of the 0 properties in Salesforce have no feature"),
+    "all three": ({}, "0 of the 0 properties in Salesforce have no feature row, more than"),
 }
 
 
@@ -320,6 +318,18 @@ def test_empty_tables(engine: Engine, built: dict[str, str], emptied: str) -> No
     assert failures(result) == {GUARD_TEST: None}
     assert verdict in " ".join(engine.output.split())
     assert offered(engine)["product_property_feature_backfill"] == 0
+
+
+def test_where_every_record_is_an_exception_nothing_is_proven(
+    engine: Engine, built: dict[str, str]
+) -> None:
+    """The replica that holds every record twice has no mismatches, and no build passes."""
+    load(engine, SALESFORCE, RECORDS["key twice"])
+    nothing = engine.dbt("build", "--select", "resource_type:model", NOTHING_IS_LOST, *VARS)
+    found = offered(engine)
+    load(engine, SALESFORCE, ALL_RECORDS)
+    assert failures(nothing) == {NOTHING_IS_LOST: 1}
+    assert not any(found[relation] for relation in CENSUS_RELATIONS[:3])
 
 
 def test_an_empty_table_of_properties_changes_nothing(

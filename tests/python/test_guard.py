@@ -38,10 +38,13 @@ def select_features(**expressions: str) -> str:
 ALL_OFF = select_features(**dict.fromkeys(FLAGS_AND_SOURCES.values(), "false"))
 # How the features table is lost, and what the verdict says about it.
 LOSSES = {
-    "emptied": (select_features() + " where false", "0 properties have a feature row, fewer than"),
+    "emptied": (
+        select_features() + " where false",
+        "0 feature rows have a property id, fewer than",
+    ),
     "cut off in the middle": (
         select_features() + " order by property_id limit 11392",
-        "11392 properties have a feature row, fewer than guard_min_feature_rows (20000)",
+        "11392 feature rows have a property id, fewer than guard_min_feature_rows (20000)",
     ),
     "every flag false": (
         ALL_OFF,
@@ -49,7 +52,8 @@ LOSSES = {
     ),
     "ids in another format": (
         select_features(property_id="concat('000', property_id)"),
-        "0 of the 17102 properties in Salesforce have one, less than guard_min_match_share (0.9)",
+        "17102 of the 17102 properties in Salesforce have no feature row, more than"
+        " guard_min_match_share (0.9) allows",
     ),
 }
 
@@ -108,7 +112,7 @@ def test_an_empty_replica_is_no_proof(loop: Project) -> None:
     """Nothing differs in a replica without rows, and the test after the sync still fails."""
     loop.query(f"delete from {SALESFORCE}")
     assert failures(loop.dbt("test", *INCIDENT)) == {GUARD_TEST: None}
-    assert "0 of the 0 properties in Salesforce have one" in loop.output
+    assert "0 of the 0 properties in Salesforce have no feature row, more than" in loop.output
     assert loop.dbt("test", "--select", POST_SYNC_TEST, *INCIDENT).success
 
 

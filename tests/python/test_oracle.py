@@ -31,7 +31,7 @@ CONFIGURATIONS = {
         recent_days=0,
         sync_max_rows=2,
         backfill_batch_size=3,
-        guard_min_feature_rows=2,
+        guard_min_feature_rows=4,
         recreate_deleted_properties=True,
     ),
     "first day": Configuration(

@@ -591,7 +591,7 @@ def test_the_help_says_what_the_exit_codes_mean(capsys: pytest.CaptureFixture[st
 
 
 def test_a_tripped_guard_sends_nothing(census: Census, server: Server) -> None:
-    waiting = Waiting(True, "The guard is tripped: 3 properties have a feature row.", 0)
+    waiting = Waiting(True, "The guard is tripped: 3 feature rows have a property id.", 0)
     outcome = census(STARTED, waiting=waiting)
     assert outcome.code == 1
     assert outcome.output == f"Census was not called. {waiting.verdict}\n"
