@@ -36,6 +36,11 @@ SIZES = (
 )
 SHARES = (0.1646, 0.01)  # the incident's 2,815 of 17,102, and a day like any other
 PARTS = "analyses dbt_packages dbt_project.yml macros models packages.yml seeds selectors.yml tests"
+BUILDS = {
+    "cold": ("--no-partial-parse",),
+    "partial": (),
+    "job": ("--exclude-resource-type", "unit_test"),
+}
 TOOLS = ("pandas", "polars", "datacompy", "reladiff", "sqlmesh")
 PEERS_PYTHON = ROOT / "benchmark" / ".venv" / "bin" / "python"
 DBT = Path(sys.executable).with_name("dbt")
@@ -249,7 +254,7 @@ def build(project: Path, *arguments: str) -> Sample:
 
 
 def measure_builds(project: Path, warehouse: Path, rounds: int, results: Results) -> None:
-    """Build the project and the one that does nothing in turn, parsing all and parsing nothing."""
+    """Build the project and the one that does nothing in turn, in each way."""
     use_warehouse(project, warehouse)
     variables = ("--vars", f"as_of_date: {DAY}")
     build(project, *variables)
@@ -261,9 +266,9 @@ def measure_builds(project: Path, warehouse: Path, rounds: int, results: Results
         raise RuntimeError(f"{count_nodes(no_op)} in place of {count_nodes(project)}")
     for number in range(rounds):
         for name, folder, arguments in (("project", project, variables), ("no-op", no_op, ())):
-            for parsing, more in (("cold", ("--no-partial-parse",)), ("partial", ())):
-                sample = build(folder, *more, *arguments)
-                results.builds.setdefault(f"{name} {parsing}", []).append(sample)
+            for way, options in BUILDS.items():
+                sample = build(folder, *options, *arguments)
+                results.builds.setdefault(f"{name} {way}", []).append(sample)
         say(f"  round {number + 1} of {rounds}")
 
 

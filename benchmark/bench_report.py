@@ -44,15 +44,15 @@ the highest, and ratios are ratios of medians. Memory is the highest resident me
 The naive query joins the two source tables once and compares the flags with `!=`.
 """
 
-WHY = """What the protections cost is paid at every read. About half of it is the guard, which
-counts flags and matches in a pass of its own, so that the views are empty from the moment the
-truth is lost and not from the next build (`docs/scaling.md`). The other half is looking for
-duplicate keys in both tables; on messy ones the feature rows of duplicate ids are read once more,
-to find the latest.
+WHY = """What the protections cost is paid at every read. In trials at 1M, on clean tables, comparing
+without them took 0.9 times the naive query. Looking for duplicates added 0.35: a GROUP BY over the
+keys of each table. The guard added 0.3: it counts what differs, which is read anyway, and scans
+both tables for its totals. On messy tables the feature rows are read once more, to find the latest
+of several.
 
-Comparison and guard in one pass were tried at 1M, on messy tables: about 1.8 times the naive query.
-They would have to stand in one query, materialised, in each relation that Census reads. The models
-are left as they can be read.
+A guard of the last build would save its 0.3, and let through what is lost after it
+(`docs/scaling.md`). The other relations ask the guard through `feature_sync_guard`, which compares
+once more: they are read once a day, or are tables.
 """
 
 
@@ -158,12 +158,19 @@ def sync_on_databricks(results: Results) -> Iterator[float]:
         yield seconds(results.databricks["sync"]) / seconds(results.databricks["naive"])
 
 
+BUILDS = {
+    "cold": "parsing everything",
+    "partial": "parsing nothing",
+    "job": "parsing nothing, without unit tests, as the hourly job",
+}
+
+
 def builds(results: Results) -> Iterator[float]:
     """Compare `dbt build` with that of a project that does nothing."""
-    for parsing in ("cold", "partial"):
+    for way in BUILDS:
         if results.builds:
-            no_op = seconds(results.builds[f"no-op {parsing}"])
-            yield seconds(results.builds[f"project {parsing}"]) / no_op
+            no_op = seconds(results.builds[f"no-op {way}"])
+            yield seconds(results.builds[f"project {way}"]) / no_op
 
 
 GOALS = (
@@ -199,16 +206,22 @@ def spread(samples: list[Sample]) -> str:
 
 
 def goal_rows(results: Results) -> list[list[str]]:
-    """Return a row for each goal, with the worst ratio measured."""
+    """Return a row for each goal, with the best and the worst ratio measured."""
     rows = []
     for goal in GOALS:
-        worst = max(goal.ratios(results), default=math.nan)
+        ratios = sorted(goal.ratios(results))
+        met = [ratio <= goal.limit for ratio in ratios]
         mark = (
-            "not measured" if math.isnan(worst) else "met" if worst <= goal.limit else "**not met**"
+            "not measured"
+            if not ratios
+            else "met"
+            if all(met)
+            else "met in part"
+            if any(met)
+            else "**not met**"
         )
-        rows.append(
-            [goal.text, f"{goal.limit:g}", "" if math.isnan(worst) else f"{worst:.2f}", mark]
-        )
+        best_and_worst = [f"{ratios[end]:.2f}" if ratios else "" for end in (0, -1)]
+        rows.append([goal.text, f"{goal.limit:g}", *best_and_worst, mark])
     return rows
 
 
@@ -257,8 +270,8 @@ def sections(results: Results) -> Iterator[str]:
     yield TEXT.format(
         date=datetime.now(UTC).date(), machine=machine(), versions=versions(), rounds=results.rounds
     )
-    yield "## Goals\n\nThe ratio is the largest of all cases.\n"
-    yield table("goal|at most|ratio|", goal_rows(results))
+    yield "## Goals\n\nThe ratios are the smallest and the largest of all cases.\n"
+    yield table("goal|at most|from|to|", goal_rows(results))
     yield WHY
     for case, samples in results.queries.items():
         size = f"{case.size.properties:,} properties and {case.size.feature_rows:,} feature rows"
@@ -269,10 +282,9 @@ def sections(results: Results) -> Iterator[str]:
     if results.builds:
         yield "## `dbt build` of the incident\n"
         yield "The no-op project has as many nodes of each kind.\n"
-        pairs = [("parsing everything", "cold"), ("parsing nothing", "partial")]
         rows = []
-        for text, parsing in pairs:
-            project, no_op = (results.builds[f"{who} {parsing}"] for who in ("project", "no-op"))
+        for way, text in BUILDS.items():
+            project, no_op = (results.builds[f"{who} {way}"] for who in ("project", "no-op"))
             ratio = f"{seconds(project) / seconds(no_op):.2f}"
             rows.append([text, spread(project), spread(no_op), ratio])
         yield table("|this project, s|no-op project, s|ratio", rows)

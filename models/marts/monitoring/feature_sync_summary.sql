@@ -1,4 +1,13 @@
 -- One row per cohort and product, with 'all' cohorts and 'All products' as totals.
+{%- set measures = {
+    'properties': 'true',
+    'on_in_salesforce': 'is_enabled_in_salesforce',
+    'on_in_truth': 'is_enabled',
+    'missing_in_salesforce': "mismatch_kind = 'missing_in_salesforce'",
+    'left_on_in_salesforce': "mismatch_kind = 'left_on_in_salesforce'",
+    'never_set_in_salesforce': "mismatch_kind = 'never_set_in_salesforce'",
+    'mismatched': 'mismatch_kind is not null',
+} %}
 with flags as (
     select
         *,
@@ -11,38 +20,49 @@ with flags as (
 ),
 
 -- A property counts once in 'All products', however many of its products differ.
+all_products as (
+    select
+        cohort,
+        {%- for name, condition in measures.items() %}
+        max(case when {{ condition }} then 1 end) as {{ name }}
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from flags
+    group by
+        cohort,
+        reverse_etl_id_c
+),
+
 counted as (
     select
         cohort,
         product,
-        {%- for name, condition in {
-            'properties': 'true',
-            'on_in_salesforce': 'is_enabled_in_salesforce',
-            'on_in_truth': 'is_enabled',
-            'missing_in_salesforce': "mismatch_kind = 'missing_in_salesforce'",
-            'left_on_in_salesforce': "mismatch_kind = 'left_on_in_salesforce'",
-            'never_set_in_salesforce': "mismatch_kind = 'never_set_in_salesforce'",
-            'mismatched': 'mismatch_kind is not null',
-        }.items() %}
-        count(distinct case when {{ condition }} then reverse_etl_id_c end) as {{ name }}
+        {%- for name, condition in measures.items() %}
+        count(case when {{ condition }} then 1 end) as {{ name }}
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from flags
-    group by grouping sets ((cohort, product), (cohort), (product), ())
+    group by grouping sets ((cohort, product), (product))
+
+    union all
+
+    select
+        cohort,
+        'All products' as product,
+        {%- for name in measures %}
+        count({{ name }}) as {{ name }}
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from all_products
+    group by grouping sets ((cohort), ())
 ),
 
 final as (
     select
         {{ as_of_date() }} as as_of_date,
         coalesce(cohort, 'all') as cohort,
-        coalesce(product, 'All products') as product,
-        properties,
-        on_in_salesforce,
-        on_in_truth,
-        missing_in_salesforce,
-        left_on_in_salesforce,
-        never_set_in_salesforce,
-        mismatched
+        product,
+        {{ measures | join(',\n        ') }}
     from counted
 )
 
