@@ -44,11 +44,11 @@ the highest, and ratios are ratios of medians. Memory is the highest resident me
 The naive query joins the two source tables once and compares the flags with `!=`.
 """
 
-WHY = """What the protections cost is paid at every read. In trials at 1M, on clean tables, comparing
-without them took 0.9 times the naive query. Looking for duplicates added 0.35: a GROUP BY over the
-keys of each table. The guard added 0.3: it counts what differs, which is read anyway, and scans
-both tables for its totals. On messy tables the feature rows are read once more, to find the latest
-of several.
+WHY = """What the protections cost is paid at every read. In trials at 1M, on clean tables,
+comparing without them took 0.9 times the naive query. Looking for duplicates added 0.35: a GROUP BY
+over the keys of each table. The guard added 0.3: it counts what differs, which is read anyway, and
+scans both tables for its totals. On messy tables the feature rows are read once more, to find the
+latest of several.
 
 A guard of the last build would save its 0.3, and let through what is lost after it
 (`docs/scaling.md`). The other relations ask the guard through `feature_sync_guard`, which compares
