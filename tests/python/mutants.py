@@ -115,7 +115,6 @@ MUTANTS = (
     Mutant(FEATURES, "{{ column }} desc nulls last", "{{ column }} desc nulls first"),
     Mutant(FEATURES, "case when duplicate_ids.property_id is null then", "case when true then"),
     Mutant(FEATURES, "where recency = 1", "where recency <= 2"),
-    Mutant(GUARD, "count(features.property_id)", "count(*)"),
     Mutant(FEATURES, "{{ prefix }}_enabled_at as {{", "{{ prefix }}_updated_at as {{"),
     # The comparison
     Mutant(COMPARED, "where sync_exception is null", "where true"),
