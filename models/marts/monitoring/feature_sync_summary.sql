@@ -46,9 +46,11 @@ counted as (
 
     union all
 
+    -- The product is an aggregate, because Sail would filter a constant before it counts, and show
+    -- a total of nothing.
     select
         cohort,
-        'All products' as product,
+        max(cast(null as {{ dbt.type_string() }})) as product,
         {%- for name in measures %}
         count({{ name }}) as {{ name }}
         {%- if not loop.last %},{% endif %}
@@ -61,7 +63,7 @@ final as (
     select
         {{ as_of_date() }} as as_of_date,
         coalesce(cohort, 'all') as cohort,
-        product,
+        coalesce(product, 'All products') as product,
         {{ measures | join(',\n        ') }}
     from counted
 )
