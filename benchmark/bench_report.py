@@ -52,8 +52,9 @@ scans both tables for its totals.
 
 The goals leave less than that for duplicates, and no other form that was tried is cheaper. Looking
 only among what differs, in one query with the guard, took 1.7 times the naive query on clean tables
-and 1.9 on messy ones, as the models do, with twice the naive query's memory. Looking once per build
-would let through what is loaded after it (`docs/scaling.md`).
+and 1.9 on messy ones, as the models do; at 10M 2.3 and 2.6 where the models took 2.5 and 2.9; and
+2.1 to 2.8 times the naive query's memory. Looking once per build would let through what is loaded
+after it (`docs/scaling.md`).
 
 Sail computes a CTE that is read twice two times, so there the guard costs a second comparison. The
 other relations ask the guard through `feature_sync_guard`, which compares once more on DuckDB too:
