@@ -25,7 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
-from bench_report import Case, Results, Sample, Size, page
+from bench_report import BUILDS, Case, Results, Sample, Size, page
 from measure import connect
 from sources import DAY, FEATURES, PRODUCTS, ROOT, SALESFORCE
 
@@ -36,11 +36,6 @@ SIZES = (
 )
 SHARES = (0.1646, 0.01)  # the incident's 2,815 of 17,102, and a day like any other
 PARTS = "analyses dbt_packages dbt_project.yml macros models packages.yml seeds selectors.yml tests"
-BUILDS = {
-    "cold": ("--no-partial-parse",),
-    "partial": (),
-    "job": ("--exclude-resource-type", "unit_test"),
-}
 TOOLS = ("pandas", "polars", "datacompy", "reladiff", "sqlmesh")
 PEERS_PYTHON = ROOT / "benchmark" / ".venv" / "bin" / "python"
 DBT = Path(sys.executable).with_name("dbt")
@@ -266,7 +261,7 @@ def measure_builds(project: Path, warehouse: Path, rounds: int, results: Results
         raise RuntimeError(f"{count_nodes(no_op)} in place of {count_nodes(project)}")
     for number in range(rounds):
         for name, folder, arguments in (("project", project, variables), ("no-op", no_op, ())):
-            for way, options in BUILDS.items():
+            for way, (_, options) in BUILDS.items():
                 sample = build(folder, *options, *arguments)
                 results.builds.setdefault(f"{name} {way}", []).append(sample)
         say(f"  round {number + 1} of {rounds}")

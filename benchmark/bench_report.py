@@ -23,6 +23,15 @@ NAMES = {
     "scan": "floor: reading the columns",
     "join": "floor: joining the keys",
 }
+# How `dbt build` is run: what that is called, and dbt's options.
+BUILDS = {
+    "cold": ("parsing everything", ("--no-partial-parse",)),
+    "partial": ("parsing nothing", ()),
+    "job": (
+        "parsing nothing, without unit tests, as the hourly job",
+        ("--exclude-resource-type", "unit_test"),
+    ),
+}
 ALWAYS = "rows that Census drops; no guard"
 LEFT_OUT = {
     "naive": f"empty flags; duplicates; {ALWAYS}",
@@ -164,13 +173,6 @@ def sync_on_databricks(results: Results) -> Iterator[float]:
         yield seconds(results.databricks["sync"]) / seconds(results.databricks["naive"])
 
 
-BUILDS = {
-    "cold": "parsing everything",
-    "partial": "parsing nothing",
-    "job": "parsing nothing, without unit tests, as the hourly job",
-}
-
-
 def builds(results: Results) -> Iterator[float]:
     """Compare `dbt build` with that of a project that does nothing."""
     for way in BUILDS:
@@ -216,18 +218,13 @@ def goal_rows(results: Results) -> list[list[str]]:
     rows = []
     for goal in GOALS:
         ratios = sorted(goal.ratios(results))
-        met = [ratio <= goal.limit for ratio in ratios]
-        mark = (
-            "not measured"
-            if not ratios
-            else "met"
-            if all(met)
-            else "met in part"
-            if any(met)
-            else "**not met**"
-        )
-        best_and_worst = [f"{ratios[end]:.2f}" if ratios else "" for end in (0, -1)]
-        rows.append([goal.text, f"{goal.limit:g}", *best_and_worst, mark])
+        if not ratios:
+            measured = ["", "", "not measured"]
+        else:
+            best, worst = ratios[0], ratios[-1]
+            missed = "met in part" if best <= goal.limit else "**not met**"
+            measured = [f"{best:.2f}", f"{worst:.2f}", "met" if worst <= goal.limit else missed]
+        rows.append([goal.text, f"{goal.limit:g}", *measured])
     return rows
 
 
@@ -289,7 +286,7 @@ def sections(results: Results) -> Iterator[str]:
         yield "## `dbt build` of the incident\n"
         yield "The no-op project has as many nodes of each kind.\n"
         rows = []
-        for way, text in BUILDS.items():
+        for way, (text, _) in BUILDS.items():
             project, no_op = (results.builds[f"{who} {way}"] for who in ("project", "no-op"))
             ratio = f"{seconds(project) / seconds(no_op):.2f}"
             rows.append([text, spread(project), spread(no_op), ratio])

@@ -1,6 +1,13 @@
-{# The guard, as CTEs: the last one says whether it is tripped. Of the comparison it needs only what differs or has no
-   feature row. So a relation that reads that anyway is spared a second comparison, which feature_sync_guard would be. #}
-{% macro judge(differences) -%}
+{# The guard, as CTEs: from `differences`, all that it needs of the comparison, to `judged`, which says whether it is
+   tripped. A relation that offers differences is so spared a second comparison, which feature_sync_guard would be. #}
+{% macro judge() -%}
+differences as (
+    select * from {{ ref('int_product_property_features') }}
+    where
+        is_mismatched
+        or not has_feature_row
+),
+
 counted as (
     select
         count(case when not has_feature_row then 1 end) as unmatched_properties,
@@ -14,7 +21,7 @@ counted as (
         {{ var('guard_max_disable_share') }} as guard_max_disable_share,
         {{ var('guard_min_disables') }} as guard_min_disables,
         {{ var('allow_mass_switch_off') }} as allow_mass_switch_off
-    from {{ differences }}
+    from differences
 ),
 
 checked as (

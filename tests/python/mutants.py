@@ -47,7 +47,6 @@ CENSUS = "models/marts/census/product_property_feature_"
 BACKFILL, RECENT, SYNC = (f"{CENSUS}{name}.sql" for name in ("backfill", "recent", "sync"))
 MONITORING = "models/marts/monitoring/"
 GUARD = "macros/judge.sql"
-GUARD_VIEW = f"{MONITORING}feature_sync_guard.sql"
 SUMMARY = f"{MONITORING}feature_sync_summary.sql"
 MISMATCHES = f"{MONITORING}feature_mismatches.sql"
 ADOPTION = f"{MONITORING}product_adoption.sql"
@@ -153,8 +152,7 @@ MUTANTS = (
     ),
     # What Census reads
     Mutant("macros/guard_is_open.sql", "not (select", "(select"),
-    Mutant(SYNC, "    and not (select judged.is_tripped from judged)\n", ""),
-    Mutant(SYNC, "        or not has_feature_row\n", ""),
+    Mutant(SYNC, "    and {{ guard_is_open('judged') }}\n", ""),
     Mutant(SYNC, "    is_mismatched\n", "    not is_mismatched\n"),
     Mutant(SYNC, "limit {{ var('sync_max_rows') }}\n", ""),
     Mutant(SYNC, "order by reverse_etl_id_c\n", ""),
@@ -179,8 +177,8 @@ MUTANTS = (
     Mutant(GUARD, "has_too_few_feature_rows or", "has_too_few_feature_rows and"),
     Mutant(GUARD, "matches or has_too_many", "matches and has_too_many"),
     Mutant(GUARD, "when not has_feature_row then", "when has_feature_row then"),
-    Mutant(GUARD_VIEW, "        or not has_feature_row\n", ""),
-    Mutant(GUARD_VIEW, "        is_mismatched\n        or", "       "),
+    Mutant(GUARD, "        or not has_feature_row\n", ""),
+    Mutant(GUARD, "        is_mismatched\n        or", "       "),
     Mutant(FEATURES_TOTALS, "clean_id('property_id')", "'property_id'"),
     Mutant(SALESFORCE_TOTALS, "where {{ is_live() }}", "where true"),
     Mutant(SALESFORCE_TOTALS, "when {{ product.flag }} then", "when true then"),
@@ -191,6 +189,7 @@ MUTANTS = (
     Mutant(SUMMARY, "as date) > {{", "as date) < {{"),
     Mutant(SUMMARY, "as date) = {{", "as date) <= {{"),
     Mutant(SUMMARY, "count({{ name }})", "count(*)"),
+    Mutant(SUMMARY, "count({{ name }})", "count(*)", after="union all"),
     Mutant(SUMMARY, "        cohort,\n        reverse_etl_id_c\n", "        cohort\n"),
     Mutant(SUMMARY, "(cohort, product), (product)", "(cohort, product)"),
     Mutant(SUMMARY, "((cohort), ())", "((cohort))"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from bench import contestants, naive_query, wrong_and_missing
-from bench_report import Case, Results, Sample, Size, page
+from bench_report import BUILDS, Case, Results, Sample, Size, page
 from conftest import Project, copy_of
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from measure import connect
@@ -108,12 +108,8 @@ def test_report_marks_the_goals() -> None:
     samples = {"naive": fast, "naive count": fast, "sync": slow, "sync count": slow}
     results = Results(
         queries={CLEAN: samples},
-        builds={"project cold": slow, "no-op cold": fast}
-        | {
-            f"{project} {way}": fast
-            for project in ("project", "no-op")
-            for way in ("partial", "job")
-        },
+        builds={f"{project} {way}": fast for project in ("project", "no-op") for way in BUILDS}
+        | {"project cold": slow},
         tools={"sync": fast, "naive": slow, "reladiff": slow},
         errors={"naive": (1_496, 7), "reladiff": "NotImplementedError"},
         databricks={"naive": fast, "sync": slow},

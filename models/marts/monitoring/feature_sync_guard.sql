@@ -1,13 +1,6 @@
 -- One row. A features table that is empty, cut off or cannot be joined would switch products off in
 -- Salesforce by the thousand, and every system after us would accept it.
-with differences as (
-    select * from {{ ref('int_product_property_features') }}
-    where
-        is_mismatched
-        or not has_feature_row
-),
-
-{{ judge('differences') }},
+with {{ judge() }},
 
 explained as (
     select

@@ -10,7 +10,11 @@
 } %}
 with flags as (
     select
-        *,
+        product,
+        reverse_etl_id_c,
+        {%- for name, condition in measures.items() %}
+        case when {{ condition }} then 1 end as {{ name }},
+        {%- endfor %}
         case
             when cast(created_at as date) = {{ as_of_date() }} then 'as_of_date'
             when cast(created_at as date) > {{ as_of_date() }} then 'after'
@@ -23,8 +27,8 @@ with flags as (
 all_products as (
     select
         cohort,
-        {%- for name, condition in measures.items() %}
-        max(case when {{ condition }} then 1 end) as {{ name }}
+        {%- for name in measures %}
+        max({{ name }}) as {{ name }}
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from flags
@@ -37,8 +41,8 @@ counted as (
     select
         cohort,
         product,
-        {%- for name, condition in measures.items() %}
-        count(case when {{ condition }} then 1 end) as {{ name }}
+        {%- for name in measures %}
+        count({{ name }}) as {{ name }}
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from flags
