@@ -3,7 +3,7 @@
 select
     product,
     properties as synced,
-    on_in_truth as should_be_on,
+    should_be_on as should_be_on,
     on_in_salesforce,
     missing_in_salesforce,
     left_on_in_salesforce,

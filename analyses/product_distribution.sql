@@ -3,12 +3,12 @@
 select
     product,
     properties,
-    on_in_truth,
-    round(100.0 * on_in_truth / properties, 1) as percent_on_in_truth,
+    should_be_on,
+    round(100.0 * should_be_on / properties, 1) as percent_should_be_on,
     on_in_salesforce,
     round(100.0 * on_in_salesforce / properties, 1) as percent_on_in_salesforce
 from {{ ref('feature_sync_summary') }}
 where cohort = 'all'
 order by
-    on_in_truth desc,
+    should_be_on desc,
     product asc

@@ -3,3 +3,9 @@
     {% set day = var("as_of_date") %}
     {{ return("cast('" ~ day ~ "' as date)" if day else "current_date") }}
 {% endmacro %}
+
+
+{# When the run began, UTC. #}
+{% macro built_at() %}
+    {{ return("timestamp '" ~ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") ~ "'") }}
+{% endmacro %}

@@ -1,5 +1,14 @@
-{# trim() only where there is a space to trim: on a million ids that costs a tenth of trimming them all. #}
+{# The first branch spares nearly every id the regular expression, which costs ten times as much. Ids of up to four
+   characters never take it, because they may be one of the words. #}
 {% macro clean_id(column) %}
     {%- set text = "cast(" ~ column ~ " as " ~ dbt.type_string() ~ ")" -%}
-    nullif(case when {{ text }} like '% %' then trim({{ text }}) else {{ text }} end, '')
+    case
+            when
+                {{ text }} between '!' and '~'
+                and reverse({{ text }}) between '!' and '~'
+                and length({{ text }}) > 4
+                then {{ text }}
+            when lower({{ strip_blanks(text) }}) not in ('', 'null', 'none', 'nan')
+                then {{ strip_blanks(text) }}
+        end
 {%- endmacro %}

@@ -13,3 +13,9 @@
     {% endfor %}
     {{ return(columns) }}
 {% endmacro %}
+
+
+{% macro is_deleted(records="") %}
+    {% set column = optional_column("salesforce_deleted_column") %}
+    {{ return("coalesce(" ~ records ~ column ~ ", false)" if column else "false") }}
+{% endmacro %}

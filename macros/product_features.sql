@@ -54,6 +54,17 @@
 {% endmacro %}
 
 
+{# What Census reads. #}
+{% macro census_relations() %}
+    {{ return([
+        "product_property_feature_sync",
+        "product_property_feature_recent",
+        "product_property_feature_backfill",
+        "product_property_create",
+    ]) }}
+{% endmacro %}
+
+
 {% macro census_columns(relation=none) %}
     {% set columns = ["snappt_property_id_c", "reverse_etl_id_c"] %}
     {% for product in product_features() %}
@@ -81,11 +92,32 @@
 {% endmacro %}
 
 
+{# The select list of a Census relation: its columns, the dates in the type that Salesforce's fields have. #}
+{% macro census_expressions(relation=none) %}
+    {% set expressions = [] %}
+    {% for column in census_columns(relation) %}
+        {% set is_date = column.endswith("_date_c") %}
+        {% do expressions.append(
+            "cast(" ~ column ~ " as " ~ var("feature_date_type") ~ ") as " ~ column if is_date else column
+        ) %}
+    {% endfor %}
+    {{ return(expressions) }}
+{% endmacro %}
+
+
 {# What Salesforce should hold of one product. A property without a feature row has nothing on. #}
 {% macro expected_columns(product) -%}
     coalesce(features.{{ product.source_prefix }}_enabled, false) as {{ product.flag }},
-    features.{{ product.source_prefix }}_enabled_at as {{ product.start_date }},
-    features.{{ product.source_prefix }}_updated_at as {{ product.updated_date }}
+    {{ salesforce_date("features." ~ product.source_prefix ~ "_enabled_at") }} as {{ product.start_date }},
+    {{ salesforce_date("features." ~ product.source_prefix ~ "_updated_at") }} as {{ product.updated_date }}
+{%- endmacro %}
+
+
+{# Salesforce refuses a record with a date outside these years, flags and all. #}
+{% macro salesforce_date(column) -%}
+    case
+        when {{ column }} >= timestamp '1700-01-01' and {{ column }} < timestamp '4001-01-01' then {{ column }}
+    end
 {%- endmacro %}
 
 

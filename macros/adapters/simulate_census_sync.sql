@@ -14,12 +14,7 @@
 
 
 {% macro duckdb__simulate_census_sync(relation, batch_number) %}
-    {% set relations = [
-        "product_property_feature_sync",
-        "product_property_feature_recent",
-        "product_property_feature_backfill",
-        "product_property_create",
-    ] %}
+    {% set relations = census_relations() %}
     {% if relation not in relations %}
         {{ exceptions.raise_compiler_error("relation is '" ~ relation ~ "', expected one of " ~ relations | join(", ")) }}
     {% endif %}
@@ -53,7 +48,7 @@
                 {{ clean_id("reverse_etl_id_c") }} as sync_key,
                 count(*) as records_with_key
             from {{ salesforce }} as records
-            where {{ is_live("records.") }}
+            where not {{ is_deleted("records.") }}
             group by all
         )
 
@@ -81,7 +76,7 @@
         where
             census_run.outcome = 'updated'
             and census_run.reverse_etl_id_c = {{ clean_id("records.reverse_etl_id_c") }}
-            and {{ is_live("records.") }}
+            and not {{ is_deleted("records.") }}
     {% endset %}
     {% set create_records %}
         insert into {{ salesforce }} by name

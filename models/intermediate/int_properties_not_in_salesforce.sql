@@ -1,6 +1,5 @@
 -- One row per property of the application that Salesforce does not have, with its future sync key.
--- A key that is taken is left out: Census would give that record to another property.
-{{ config(materialized=table_until_replica_has_moved()) }}
+{{ config(materialized=cross_catalog_materialization()) }}
 with properties as (
     select
         property_id,
@@ -9,21 +8,35 @@ with properties as (
     from {{ ref('stg_rds__properties') }}
 ),
 
+-- A deleted record counts as present, so that nobody's deletion is undone.
 salesforce_ids as (
-    select * from {{ ref('stg_salesforce__property_ids') }}
+    select snappt_property_id_c as property_id
+    from {{ ref('base_salesforce__product_properties') }}
+    {%- if var('recreate_deleted_properties') %}
+    where not is_deleted
+    {%- endif %}
 ),
 
 salesforce_keys as (
-    select reverse_etl_id_c from {{ ref('stg_salesforce__product_properties') }}
+    select {{ sync_key_identity('reverse_etl_id_c') }} as sync_key
+    from {{ ref('stg_salesforce__product_properties') }}
+),
+
+final as (
+    select
+        properties.property_id,
+        properties.property_name,
+        properties.sync_key,
+        exists (
+            select 1 from salesforce_keys
+            where salesforce_keys.sync_key = {{ sync_key_identity('properties.sync_key') }}
+        ) as is_sync_key_taken
+    from properties
+    where
+        not exists (
+            select 1 from salesforce_ids
+            where salesforce_ids.property_id = properties.property_id
+        )
 )
 
-select * from properties
-where
-    not exists (
-        select 1 from salesforce_ids
-        where salesforce_ids.property_id = properties.property_id
-    )
-    and not exists (
-        select 1 from salesforce_keys
-        where salesforce_keys.reverse_etl_id_c = properties.sync_key
-    )
+select * from final

@@ -1,12 +1,16 @@
-with properties as (
+with {{ guard_ctes(new_properties=ref('int_properties_not_in_salesforce')) }},
+
+properties as (
     select * from {{ ref('int_properties_not_in_salesforce') }}
+    -- Census would give the record with that key to another property.
+    where not is_sync_key_taken
 ),
 
 features as (
-    select * from {{ ref('stg_sfdc_dbx__product_features') }}
+    select * from {{ ref('int_product_features_latest') }}
 ),
 
-final as (
+compared as (
     select
         properties.property_id as snappt_property_id_c,
         properties.sync_key as reverse_etl_id_c,
@@ -20,7 +24,9 @@ final as (
         left(properties.property_name, 80) as name
     from properties
     left join features on properties.property_id = features.property_id
-    where {{ guard_is_open() }}
+    where {{ guard_is_open(live=true) }}
 )
 
-select * from final
+select
+    {{ census_expressions('product_property_create') | join(',\n    ') }}
+from compared

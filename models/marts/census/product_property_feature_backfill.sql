@@ -1,13 +1,14 @@
 with cohort as (
-    select * from {{ ref('int_product_property_features') }}
+    select * from {{ ref('int_product_properties_at_build') }}
     where
         cast(created_at as date) = {{ as_of_date() }}
+        and sync_exception is null
         and {{ guard_is_open() }}
 ),
 
 final as (
     select
-        {{ census_columns() | join(',\n        ') }},
+        {{ census_expressions() | join(',\n        ') }},
         cast(
             ceil(
                 row_number() over (order by reverse_etl_id_c) / {{ var("backfill_batch_size") }}.0

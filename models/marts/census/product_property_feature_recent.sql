@@ -1,9 +1,12 @@
 -- By creation, not by last modification: every sync modifies what it touches, so a window over
 -- modifications would feed itself.
+with {{ guard_ctes() }}
+
 select
-    {{ census_columns() | join(',\n    ') }}
-from {{ ref('int_product_property_features') }}
+    {{ census_expressions() | join(',\n    ') }}
+from {{ ref('int_product_properties_compared') }}
 where
     cast(created_at as date) >= {{ as_of_date() }} - interval '{{ var("recent_days") }}' day
     and cast(created_at as date) <= {{ as_of_date() }}
-    and {{ guard_is_open() }}
+    and sync_exception is null
+    and {{ guard_is_open(live=true) }}

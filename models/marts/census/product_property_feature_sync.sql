@@ -1,13 +1,15 @@
--- Asked through feature_sync_guard the guard would compare everything a second time.
-with {{ judge() }}
+with {{ guard_ctes() }}
 
 select
-    {{ census_columns() | join(',\n    ') }}
+    {{ census_expressions() | join(',\n    ') }}
 from differences
 where
     is_mismatched
-    and {{ guard_is_open('judged') }}
+    and sync_exception is null
+    and {{ guard_is_open(live=true) }}
 {%- if var('sync_max_rows') %}
-order by reverse_etl_id_c
+-- Another order after every build: in a fixed one, records that Salesforce keeps rejecting would
+-- take every place of the wave.
+order by md5(concat(reverse_etl_id_c, '{{ invocation_id }}'))
 limit {{ var('sync_max_rows') }}
 {%- endif %}

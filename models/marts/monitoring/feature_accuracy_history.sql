@@ -11,10 +11,6 @@ with summary as (
     where cohort = 'all'
 ),
 
-exceptions as (
-    select count(*) as sync_exceptions from {{ ref('product_property_sync_exceptions') }}
-),
-
 guard as (
     select is_tripped from {{ ref('feature_sync_guard') }}
 ),
@@ -22,17 +18,16 @@ guard as (
 final as (
     select
         '{{ invocation_id }}' as run_id,
-        cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}' as timestamp) as measured_at,
+        summary.built_at as measured_at,
         summary.product,
         summary.properties,
         summary.mismatched,
         summary.missing_in_salesforce,
         summary.left_on_in_salesforce,
         summary.never_set_in_salesforce,
-        exceptions.sync_exceptions,
+        summary.sync_exceptions,
         guard.is_tripped as is_guard_tripped
     from summary
-    cross join exceptions
     cross join guard
 )
 

@@ -1,6 +1,6 @@
--- One row per property and product that differ.
+-- One row per Salesforce record and product that differ.
 with flags as (
-    select * from {{ ref('int_product_property_feature_flags') }}
+    select * from {{ ref('int_product_properties_unpivoted') }}
 )
 
 select
@@ -11,13 +11,14 @@ select
     created_at,
     product,
     mismatch_kind,
+    sync_exception,
     is_enabled_in_salesforce,
     is_enabled,
     started_at_in_salesforce,
     started_at,
     updated_at_in_salesforce,
     updated_at,
-    -- It cannot have been wrong before the property stood in Salesforce.
+    -- It cannot have been wrong before the record was created in Salesforce.
     greatest(created_at, updated_at) as mismatched_since_at
 from flags
 where mismatch_kind is not null

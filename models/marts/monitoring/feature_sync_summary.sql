@@ -1,74 +1,68 @@
--- One row per cohort and product, with 'all' cohorts and 'All products' as totals.
-{%- set measures = {
-    'properties': 'true',
-    'on_in_salesforce': 'is_enabled_in_salesforce',
-    'on_in_truth': 'is_enabled',
-    'missing_in_salesforce': "mismatch_kind = 'missing_in_salesforce'",
-    'left_on_in_salesforce': "mismatch_kind = 'left_on_in_salesforce'",
-    'never_set_in_salesforce': "mismatch_kind = 'never_set_in_salesforce'",
-    'mismatched': 'mismatch_kind is not null',
-} %}
-with flags as (
+-- One row per cohort and product, with 'all' cohorts and 'All products' as totals. Counted record by
+-- record, not flag by flag: a property counts once in 'All products', and one scan is enough.
+{%- set groups = [{'name': 'All products', 'products': product_features()}] %}
+{%- for product in product_features() %}
+    {%- do groups.append({'name': product.name, 'products': [product]}) %}
+{%- endfor %}
+with records as (
     select
-        product,
-        reverse_etl_id_c,
-        {%- for name, condition in measures.items() %}
-        case when {{ condition }} then 1 end as {{ name }},
-        {%- endfor %}
         case
             when cast(created_at as date) = {{ as_of_date() }} then 'as_of_date'
             when cast(created_at as date) > {{ as_of_date() }} then 'after'
             else 'before'
-        end as cohort
-    from {{ ref('int_product_property_feature_flags') }}
-),
+        end as cohort,
+        sync_exception,
+        {%- for product in product_features() %}
 
--- A property counts once in 'All products', however many of its products differ.
-all_products as (
-    select
-        cohort,
-        {%- for name in measures %}
-        max({{ name }}) as {{ name }}
+        -- {{ product.name }}
+        {{ product.flag }},
+        current_{{ product.flag }},
+        {{ mismatch_kind(product) | indent(8) }} as {{ product.source_prefix }}_mismatch_kind
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
-    from flags
-    group by
-        cohort,
-        reverse_etl_id_c
+    from {{ ref('int_product_properties_at_build') }}
 ),
 
 counted as (
+    {% for group in groups %}
+    {%- set flags = group.products | map(attribute='flag') | join(', ') %}
+    {%- set current_flags = 'current_' ~ flags.replace(', ', ', current_') %}
+    {%- set kinds = group.products | map(attribute='source_prefix') | join('_mismatch_kind, ') ~ '_mismatch_kind' %}
     select
         cohort,
-        product,
-        {%- for name in measures %}
-        count({{ name }}) as {{ name }}
-        {%- if not loop.last %},{% endif %}
+        '{{ group.name }}' as product,
+        count(*) as properties,
+        count(sync_exception) as sync_exceptions,
+        count(case when true in ({{ current_flags }}) then 1 end) as on_in_salesforce,
+        count(case when true in ({{ flags }}) then 1 end) as should_be_on,
+        {%- for kind in ['missing_in_salesforce', 'left_on_in_salesforce', 'never_set_in_salesforce'] %}
+        count(case when '{{ kind }}' in ({{ kinds }}) then 1 end) as {{ kind }},
         {%- endfor %}
-    from flags
-    group by grouping sets ((cohort, product), (product))
+        count(coalesce({{ kinds }})) as mismatched
+    from records
+    group by grouping sets ((cohort), ())
+    {%- if not loop.last %}
 
     union all
 
-    -- The product is an aggregate, because Sail would filter a constant before it counts, and show
-    -- a total of nothing.
-    select
-        cohort,
-        max(cast(null as {{ dbt.type_string() }})) as product,
-        {%- for name in measures %}
-        count({{ name }}) as {{ name }}
-        {%- if not loop.last %},{% endif %}
-        {%- endfor %}
-    from all_products
-    group by grouping sets ((cohort), ())
+    {% endif %}
+    {%- endfor %}
 ),
 
 final as (
     select
         {{ as_of_date() }} as as_of_date,
+        {{ built_at() }} as built_at,
         coalesce(cohort, 'all') as cohort,
-        coalesce(product, 'All products') as product,
-        {{ measures | join(',\n        ') }}
+        product,
+        properties,
+        sync_exceptions,
+        on_in_salesforce,
+        should_be_on,
+        missing_in_salesforce,
+        left_on_in_salesforce,
+        never_set_in_salesforce,
+        mismatched
     from counted
 )
 

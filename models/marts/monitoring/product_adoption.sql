@@ -4,7 +4,7 @@ with flags as (
         product,
         is_enabled,
         case when is_enabled then cast(started_at as date) end as started_date
-    from {{ ref('int_product_property_feature_flags') }}
+    from {{ ref('int_product_properties_unpivoted') }}
 ),
 
 started as (

@@ -1,6 +1,38 @@
-with properties as (
-    select * from {{ ref('stg_salesforce__product_properties') }}
+-- One row per Salesforce record that cannot be synced, and per new property that cannot be created.
+with records as (
+    select * from {{ ref('int_product_properties_at_build') }}
     where sync_exception is not null
+),
+
+new_properties as (
+    select * from {{ ref('int_properties_not_in_salesforce') }}
+    where is_sync_key_taken
+),
+
+exceptions as (
+    select
+        salesforce_id,
+        property_name,
+        created_at,
+        last_modified_at,
+        snappt_property_id_c,
+        reverse_etl_id_c,
+        sync_exception,
+        is_mismatched
+    from records
+
+    union all
+
+    select
+        cast(null as {{ dbt.type_string() }}) as salesforce_id,
+        property_name,
+        cast(null as {{ dbt.type_timestamp() }}) as created_at,
+        cast(null as {{ dbt.type_timestamp() }}) as last_modified_at,
+        property_id as snappt_property_id_c,
+        sync_key as reverse_etl_id_c,
+        'sync_key_taken' as sync_exception,
+        true as is_mismatched
+    from new_properties
 )
 
 select
@@ -11,12 +43,15 @@ select
     snappt_property_id_c,
     reverse_etl_id_c,
     sync_exception,
+    is_mismatched,
     case sync_exception
         when 'blank_sync_key'
-            then 'Fill Reverse_ETL_ID__c in Salesforce: Census drops rows without a sync key.'
+            then 'Fill in Reverse_ETL_ID__c in Salesforce: Census drops rows without a sync key.'
         when 'duplicate_sync_key'
-            then 'Give each record a Reverse_ETL_ID__c of its own, or merge the duplicates.'
+            then 'Give each record its own Reverse_ETL_ID__c, or merge the duplicates.'
         when 'blank_property_id'
-            then 'Fill snappt_property_id_c: without it nobody knows which products are on.'
+            then 'Fill in snappt_property_id_c: without it the products of the record are unknown.'
+        when 'sync_key_taken'
+            then 'Correct the record that holds this Reverse_ETL_ID__c: it belongs to a new property.'
     end as what_to_do
-from properties
+from exceptions

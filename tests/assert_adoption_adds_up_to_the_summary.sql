@@ -24,7 +24,7 @@ in_summary as (
 
 select
     in_summary.product,
-    in_summary.on_in_truth,
+    in_summary.should_be_on,
     adoption.properties_on,
     by_month.properties_on as properties_on_by_month
 from in_summary
@@ -34,9 +34,9 @@ left join adoption
         and adoption.started_month = 'all'
 left join by_month on in_summary.product = by_month.product
 where
-    in_summary.on_in_truth is distinct from adoption.properties_on
+    in_summary.should_be_on is distinct from adoption.properties_on
     or adoption.properties_on <> coalesce(by_month.properties_on, 0)
     or adoption.newly_on_7_days <> coalesce(by_month.newly_on_7_days, 0)
     or adoption.newly_on_30_days <> coalesce(by_month.newly_on_30_days, 0)
     or adoption.newly_on_90_days <> coalesce(by_month.newly_on_90_days, 0)
-    or abs(adoption.share_of_properties * in_summary.properties - in_summary.on_in_truth) > 0.5
+    or abs(adoption.share_of_properties * in_summary.properties - in_summary.should_be_on) > 0.5

@@ -1,13 +1,12 @@
--- One row per Salesforce property that can be synced: what Salesforce should hold, under its own
+-- One row per Salesforce record that is not deleted: what it should hold, under Salesforce's own
 -- column names, beside what it holds now (`current_…`).
-{{ config(materialized=table_until_replica_has_moved()) }}
+{{ config(materialized=cross_catalog_materialization()) }}
 with properties as (
-    select * from {{ ref('stg_salesforce__product_properties') }}
-    where sync_exception is null
+    select * from {{ ref('int_product_properties_validated') }}
 ),
 
 features as (
-    select * from {{ ref('stg_sfdc_dbx__product_features') }}
+    select * from {{ ref('int_product_features_latest') }}
 ),
 
 compared as (
@@ -18,6 +17,7 @@ compared as (
         properties.last_modified_at,
         properties.snappt_property_id_c,
         properties.reverse_etl_id_c,
+        properties.sync_exception,
         features.property_id is not null as has_feature_row,
         {%- for product in product_features() %}
 

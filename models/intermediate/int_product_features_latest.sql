@@ -1,0 +1,51 @@
+-- One row per property: of several feature rows the one with the newest update.
+with features as (
+    select * from {{ ref('stg_sfdc_dbx__product_features') }}
+),
+
+duplicate_ids as (
+    select property_id
+    from features
+    group by property_id
+    having count(*) > 1
+),
+
+-- Only the few properties with several rows are ranked. Every column takes part in the order, so
+-- that two runs over the same rows choose the same one.
+ranked as (
+    select
+        features.property_id,
+        {%- for column in feature_columns() %}
+        features.{{ column }},
+        {%- endfor %}
+        row_number() over (
+            partition by features.property_id
+            order by
+                {{ newest_update() }} desc nulls last,
+                {%- for column in feature_columns() %}
+                features.{{ column }} desc nulls last
+                {%- if not loop.last %},{% endif %}
+                {%- endfor %}
+        ) as recency
+    from features
+    inner join duplicate_ids on features.property_id = duplicate_ids.property_id
+),
+
+final as (
+    select
+        features.property_id,
+        {{ feature_columns() | join(',\n        ') }}
+    from features
+    left join duplicate_ids on features.property_id = duplicate_ids.property_id
+    where features.property_id <> coalesce(duplicate_ids.property_id, '')
+
+    union all
+
+    select
+        property_id,
+        {{ feature_columns() | join(',\n        ') }}
+    from ranked
+    where recency = 1
+)
+
+select * from final

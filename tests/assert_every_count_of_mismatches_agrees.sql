@@ -1,0 +1,18 @@
+-- What the monitoring lists and what the summary counts is one number.
+with counts as (
+    select
+        (select count(distinct salesforce_id) from {{ ref('feature_mismatches') }}) as listed,
+        (
+            select count(case when is_mismatched then 1 end)
+            from {{ ref('int_product_properties_at_build') }}
+        ) as compared,
+        (
+            select mismatched from {{ ref('feature_sync_summary') }}
+            where cohort = 'all' and product = 'All products'
+        ) as summarised
+)
+
+select * from counts
+where
+    listed is distinct from compared
+    or listed is distinct from summarised

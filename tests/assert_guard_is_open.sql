@@ -1,0 +1,14 @@
+-- While the guard is tripped, or has no verdict, the Census relations are empty, and that must not
+-- pass for "nothing differs".
+{{ runs_after_census_relations() }}
+with verdicts as (
+    select
+        count(*) as verdicts,
+        count(case when not is_tripped then 1 end) as open_verdicts
+    from {{ ref('feature_sync_guard') }}
+)
+
+select * from verdicts
+where
+    verdicts <> 1
+    or open_verdicts <> 1
