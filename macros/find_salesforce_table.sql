@@ -19,20 +19,23 @@
                     ~ ("when it was loaded is unknown" if newest == "null" else "newest " ~ loaded_at ~ " " ~ facts[1])
                 ) %}
             {% else %}
-                {% do print("  " ~ catalog ~ ": not there") %}
+                {% do print("  " ~ catalog ~ ": does not exist or may not be read") %}
             {% endif %}
         {% endif %}
     {% endfor %}
 
     {% if configured.database in found %}
-        {% do print("The var salesforce_catalog is " ~ configured.database ~ ": right.") %}
+        {% do print("The var salesforce_catalog is " ~ configured.database ~ ": correct.") %}
     {% else %}
-        {% do print("The var salesforce_catalog is " ~ configured.database ~ ", and the table is not there.") %}
+        {% do print("The var salesforce_catalog is " ~ configured.database ~ ", and no such table can be read there.") %}
     {% endif %}
     {% for catalog in found if catalog != configured.database %}
         {% do print("To read it from " ~ catalog ~ ": --vars 'salesforce_catalog: " ~ catalog ~ "'") %}
     {% endfor %}
     {% if not found %}
-        {% do print("It was found nowhere: check the var salesforce_schema (now " ~ configured.schema ~ ").") %}
+        {% do print(
+            "No catalog has it, or you may not read it: a SQL warehouse does not list tables without SELECT. Check the var"
+            ~ " salesforce_schema (now " ~ configured.schema ~ "), and ask for SELECT."
+        ) %}
     {% endif %}
 {% endmacro %}

@@ -1,13 +1,13 @@
-{# Models keep dbt's own rule, and only production targets may write to the schemas that Census reads. Seeds stand in
-   for source tables, so they take the schema as it is written. #}
+{# dbt's own rule, but only production targets may write to the schemas that Census reads. The seeds that stand in for
+   source tables take their schema as it is written. #}
 {% macro generate_schema_name(custom_schema_name, node) %}
-    {% if node.resource_type == "seed" %}
+    {% if node.resource_type == "seed" and node.config.meta.rows %}
         {{ return(custom_schema_name) }}
     {% endif %}
 
     {% set schema = default__generate_schema_name(custom_schema_name, node) | trim %}
-    {% set production_schemas = [var("production_schema"), var("production_schema") ~ "_staging"] %}
-    {% if schema | lower in production_schemas and target.name not in var("production_targets") %}
+    {% set production_schema = var("production_schema") | lower %}
+    {% if schema | lower in [production_schema, production_schema ~ "_staging"] and target.name not in var("production_targets") %}
         {{ exceptions.raise_compiler_error(
             "Target '" ~ target.name ~ "' may not write to the production schema " ~ schema ~ ". Give the target a"
             ~ " schema of your own in profiles.yml, for example dbt_yourname; or, if it is a production target, name"

@@ -14,6 +14,7 @@ guard_differences as (
         count(sync_exception) as exceptions,
         count(case when sync_exception is null and not has_feature_row then 1 end)
             as unmatched_records,
+        count(case when sync_exception is null and is_mismatched then 1 end) as records_to_update,
         {% for product in product_features() -%}
         {%- set is_switched_off = 'current_' ~ product.flag ~ ' and not ' ~ product.flag -%}
         count(case when sync_exception is null and {{ is_switched_off }} then 1 end)
@@ -43,6 +44,7 @@ guard_facts as (
         totals.salesforce_records,
         guard_differences.exceptions,
         guard_differences.unmatched_records,
+        guard_differences.records_to_update,
         totals.flags_on_in_salesforce,
         guard_differences.flags_to_switch_off,
         {%- if new_properties %}
@@ -121,8 +123,20 @@ select
 {%- endmacro %}
 
 
-{# `facts` is the row of feature_sync_guard, by column name. #}
+{% macro guard_facts() %}
+    {% set guard = ref("feature_sync_guard") %}
+    {% set found = run_query("select * from " ~ guard) if execute else none %}
+    {% if found and found.rows | length == 1 %}
+        {{ return(dict(zip(found.column_names | map("lower"), found.rows[0].values()))) }}
+    {% endif %}
+    {{ return(none) }}
+{% endmacro %}
+
+
 {% macro guard_verdict(facts) %}
+    {% if not facts %}
+        {{ return("The guard has no verdict and nothing is offered to Census: run dbt build.") }}
+    {% endif %}
     {% set matched = facts.salesforce_records - facts.exceptions - facts.unmatched_records %}
     {% set counts = [
         (

@@ -4,12 +4,14 @@
 {% endmacro %}
 
 
-{% macro optional_columns() %}
+{% macro optional_columns(source_name="salesforce") %}
+    {% set names = {
+        "salesforce": ["salesforce_deleted_column", "salesforce_last_modified_column", "salesforce_loaded_at_column"],
+        "rds": ["rds_deleted_column"],
+    } %}
     {% set columns = {} %}
-    {% for name in ["salesforce_deleted_column", "salesforce_last_modified_column", "salesforce_loaded_at_column"] %}
-        {% if optional_column(name) %}
-            {% do columns.update({optional_column(name): name}) %}
-        {% endif %}
+    {% for name in names.get(source_name, []) if optional_column(name) %}
+        {% do columns.update({optional_column(name): name}) %}
     {% endfor %}
     {{ return(columns) }}
 {% endmacro %}
@@ -18,4 +20,11 @@
 {% macro is_deleted(records="") %}
     {% set column = optional_column("salesforce_deleted_column") %}
     {{ return("coalesce(" ~ records ~ column ~ ", false)" if column else "false") }}
+{% endmacro %}
+
+
+{# When the replica was last synced, according to the connector's log if there is one, else to its own rows. #}
+{% macro newest_sync_query(table) %}
+    {% set column = optional_column("salesforce_freshness_column") or optional_column("salesforce_loaded_at_column") %}
+    {{ return("select max(" ~ (column or "null") ~ ") from " ~ (var("salesforce_freshness_table") or table)) }}
 {% endmacro %}

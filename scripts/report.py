@@ -1,112 +1,159 @@
-"""Write the report: one HTML page that shows how right Salesforce is, and what is to be done.
+"""Write the report: one HTML page that shows where Salesforce is wrong and what to do about it.
 
     python scripts/report.py --target prod --output output/report.html
 
-It reads the marts through dbt, changes nothing, and needs no network when it is opened. The page is
-replaced as a whole or not at all. Exit codes:
+    report.html            the page; it loads nothing and runs no script
+    report_mismatches.csv  what is wrong in Salesforce: the mart feature_mismatches
 
-    0  the page is there, whatever it says
-    1  it could not be written
-    2  wrong arguments, or dbt could not read the marts
+With --records the page also shows why Salesforce rejected records: FILE is what
+`census.py records --output FILE` writes.
+
+The program only reads, from the marts of the last build. The CSV is RFC 4180 in UTF-8. Both files
+are replaced together or not at all. Exit codes:
+
+    0  the files are written, whatever they say
+    1  the files could not be written, or the last build is for another day
+    2  wrong arguments, a malformed FILE, or dbt could not read the marts
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import json
+import math
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import accumulate, groupby, pairwise
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
-import report_figures as figures
-from agate import Table
+from dbt_reader import GUARD, Read, Stop, make_parser, open_warehouse, run
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from trigger_census_sync import Failed, Stop, dbt_parser, dbt_reader, say
 
 ALL = "All products"
-MOST_EXCEPTIONS = 50  # shown; the mart has them all
+KINDS = ("missing", "left on", "never set", "only dates")
+AGES = ("Less than a day", "1 to 7 days", "8 to 30 days", "More than 30 days", "Unknown")
+MOST_DAYS = 14  # shown one by one; the others by month
 MOST_POINTS = 100  # of the history
-KINDS = (
-    figures.Kind("Missing", figures.BLUE),
-    figures.Kind("Left on", figures.ORANGE, "////"),
-    figures.Kind("Never set", figures.PURPLE, "||||"),
-    figures.Kind("Dates", figures.GREEN, "xxxx"),
-)
-ADOPTION_KINDS = (
-    figures.Kind("On for longer", figures.BLUE),
-    figures.Kind("New in 30 days", figures.ORANGE, "////"),
-)
+MOST_EXAMPLES = 5  # for each reason
+MOST_REJECTED = 50  # properties shown
+MOST_REASONS = 20  # shown, and KEPT_REASONS counted one by one
+KEPT_REASONS = 1_000
+HOURS_BETWEEN_BUILDS = 24
 
-Row = TypeVar("Row")
 
-# --- What the page tells ----------------------------------------------------------------------
+class State(NamedTuple):
+    """How good something is, by a word, a symbol and a class of the style sheet."""
+
+    word: str
+    symbol: str
+    style: str
+
+
+IN_ORDER = State("In order", "●", "good")
+ATTENTION = State("Attention", "▲", "warn")
+TO_BE_REPAIRED = State("To be repaired", "■", "bad")
+STOPPED = State("Stopped", "■", "bad")
+
+# --- What the page shows ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The last build, and the vars that the page depends on."""
+
+    built_at: datetime
+    as_of_date: date
+    asked_day: str | None
+    salesforce_url: str | None
+    records_to_update: int
+    properties_to_create: int
 
 
 @dataclass(frozen=True)
 class Guard:
-    """The guard, and what it would let pass."""
+    """The guard's state, and its verdict in words."""
 
     is_tripped: bool
     verdict: str
-    to_update: int
-    to_create: int
 
 
 @dataclass(frozen=True)
 class Summary:
     """A row of feature_sync_summary."""
 
-    as_of_date: date
     cohort: str
     product: str
     properties: int
-    missing: int
-    left_on: int
-    never_set: int
+    missing_in_salesforce: int
+    left_on_in_salesforce: int
+    never_set_in_salesforce: int
     mismatched: int
 
     @property
     def kinds(self) -> tuple[int, ...]:
-        """Properties by kind of mismatch, in the order of KINDS; of one product only."""
-        known = (self.missing, self.left_on, self.never_set)
-        return (*known, self.mismatched - sum(known))
+        """Properties by kind of mismatch, in the order of KINDS; for one product only."""
+        flags = (
+            self.missing_in_salesforce,
+            self.left_on_in_salesforce,
+            self.never_set_in_salesforce,
+        )
+        return (*flags, self.mismatched - sum(flags))
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """Wrong properties by day of creation and age of the oldest difference; of one product or ALL.
+
+    `properties` is the number of properties created that day, right or wrong.
+    """
+
+    created_on: date | None
+    age: str
+    product: str
+    mismatched: int
+    properties: int | None
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of dbt measured, over all products."""
+    """What a dbt run measured, over all products."""
 
-    at: datetime
+    measured_at: datetime
     properties: int
     mismatched: int
     is_guard_tripped: bool
 
-    def rank(self) -> float:
-        """Return what makes the worst run of several the first: not to know is worst."""
-        return -1 if self.share is None else self.share
+    @property
+    def share(self) -> float | None:
+        """The share of properties that were right; None where the guard was tripped."""
+        is_known = self.properties and not self.is_guard_tripped
+        return 1 - self.mismatched / self.properties if is_known else None
 
     @property
     def right(self) -> str:
         """The share in words."""
-        return "not known" if self.share is None else percent(self.share)
+        return "unknown" if self.share is None else percent(self.share)
 
-    @property
-    def share(self) -> float | None:
-        """The share of properties that were right; None where the guard could not trust it."""
-        is_known = self.properties and not self.is_guard_tripped
-        return 1 - self.mismatched / self.properties if is_known else None
+    def rank(self) -> float:
+        """Return what sorts the worst run first: unknown is worst."""
+        return -1 if self.share is None else self.share
 
 
 @dataclass(frozen=True)
 class Rise:
     """The last time that more properties differed than before."""
 
-    at: datetime
+    rose_at: datetime
     mismatched: int
     minutes_to_zero: int | None
 
@@ -116,69 +163,98 @@ class Adoption:
     """How many properties have a product."""
 
     product: str
-    on: int
-    share: float
-    new_7_days: int
-    new_30_days: int
-    new_90_days: int
+    properties_on: int
+    share_of_properties: float
+    newly_on_7_days: int
+    newly_on_30_days: int
+    newly_on_90_days: int
 
 
 @dataclass(frozen=True)
-class SyncException:
-    """A Salesforce record that cannot be synced."""
+class Finding:
+    """An example of what a person has to look at, with the figures of its reason."""
 
-    salesforce_id: str
-    property_name: str
     reason: str
     what_to_do: str
-    in_all: int  # how many there are, with those that are not read
+    records: int
+    mismatched: int | None
+    salesforce_id: str | None
+    property_name: str | None
+    property_id: str | None
 
 
 @dataclass(frozen=True)
 class Sync:
-    """A relation that a Census sync reads."""
+    """A relation that a Census sync reads; all its rows are new where `mismatched` is None."""
 
     label: str
-    url: str
+    url: str | None
     relation: str
-    rows: int
+    offered: int
+    mismatched: int | None
 
 
 @dataclass(frozen=True)
 class Source:
-    """How old the newest row of a source may be, in hours, and when it came."""
+    """Something that has an age, with its limits in hours."""
 
     name: str
-    newest: datetime | None
+    newest_at: datetime | None
     warn_after: float
-    error_after: float
+    error_after: float | None = None
 
     def age(self, now: datetime) -> timedelta:
-        """Return how old the newest row is."""
-        return max(now - self.newest, timedelta())
+        """Return how old it is; only where that is known."""
+        return max(now - self.newest_at, timedelta())
 
-    def state(self, now: datetime) -> str:
-        """Return how fresh the source is, in words."""
-        if not self.newest:
-            return "not known"
+    def state(self, now: datetime) -> State:
+        """Return how fresh it is."""
+        if not self.newest_at:
+            return State("unknown", "○", "quiet")
         hours = self.age(now) / timedelta(hours=1)
-        return (
-            "too old" if hours > self.error_after else "old" if hours > self.warn_after else "fresh"
-        )
+        if self.error_after and hours > self.error_after:
+            return State("too old", "■", "bad")
+        return State("old", "▲", "warn") if hours > self.warn_after else State("fresh", "●", "good")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A property that is wrong and was rejected."""
+
+    property_name: str | None
+    salesforce_id: str
+    products: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rejections:
+    """Records that did not reach Salesforce: by reason, and those that are wrong."""
+
+    records: int
+    reasons: Sequence[tuple[str, int, int]]  # with the number of records, and of wrong properties
+    rejected: Sequence[Rejected]  # not more than MOST_REJECTED
+    wrong: int  # properties that are wrong and were rejected
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page tells."""
+    """All that the page shows."""
 
+    read_at: datetime
+    facts: Facts
     guard: Guard
     summary: Sequence[Summary]
+    wrong: Sequence[Wrong]
     runs: Sequence[Run]
     rises: Sequence[Rise]
     adoption: Sequence[Adoption]
-    exceptions: Sequence[SyncException]
+    exceptions: Sequence[Finding]
+    issues: Sequence[Finding]
     syncs: Sequence[Sync]
     sources: Sequence[Source]
+    mismatch_rows: int
+    rejections: Rejections | None = None
 
     @property
     def total(self) -> Summary:
@@ -191,13 +267,13 @@ class Report:
         return [row for row in self.summary if row.cohort == "all" and row.product != ALL]
 
     @property
-    def exceptions_in_all(self) -> int:
-        """How many records cannot be synced, shown or not."""
-        return self.exceptions[0].in_all if self.exceptions else 0
+    def ages(self) -> list[Source]:
+        """What can be too old: the sources and the last build."""
+        return [*self.sources, Source("Last build", self.facts.built_at, HOURS_BETWEEN_BUILDS)]
 
     @property
     def points(self) -> list[Run]:
-        """The history, thinned: the worst of so many runs each, and the last one as it is."""
+        """The history, thinned: the worst of every few runs, and the last one unchanged."""
         if len(self.runs) <= MOST_POINTS:
             return list(self.runs)
         *earlier, last = self.runs
@@ -207,54 +283,145 @@ class Report:
 
     @property
     def runs_per_point(self) -> int:
-        """How many runs a point of the history stands for."""
+        """How many runs share a point of the history."""
         return -(-(len(self.runs) - 1) // (MOST_POINTS - 1))
 
     @property
-    def lead(self) -> str:
-        """What the verdict means, in a sentence or two."""
+    def needs(self) -> list[tuple[str, str]]:
+        """What needs attention besides the mismatches: a text, and the section that explains it."""
+        exceptions, issues = records_of(self.exceptions), records_of(self.issues)
+        new = self.facts.properties_to_create
+        found = [
+            (f"{source.name}: {duration(source.age(self.read_at))} old", "freshness")
+            for source in self.ages
+            if source.state(self.read_at).style in ("warn", "bad")
+        ]
+        if exceptions:
+            found.append((f"{counted(exceptions, 'record')} cannot be synced", "exceptions"))
+        if issues:
+            found.append((counted(issues, "matching issue"), "issues"))
+        if new:
+            to_create = counted(new, "property", "properties")
+            found.append((f"{to_create} to be created in Salesforce", "syncs"))
+        return found
+
+    @property
+    def state(self) -> State:
+        """The verdict."""
         if self.guard.is_tripped:
-            return self.guard.verdict
-        if not self.total.mismatched:
-            return "What is on shows as on in Salesforce, and everything else as off."
-        right = percent(1 - self.total.mismatched / self.total.properties)
-        totals = {row.cohort: row.mismatched for row in self.summary if row.product == ALL}
-        new = totals.get("as_of_date", 0)
-        if not new:
-            return f"{right} are right."
-        others = self.total.mismatched - new
-        rest = f", the other {others:,} on other days" if others else ""
-        created = f"{new:,} were created on {day(self.total.as_of_date)}"
-        return f"{right} are right. Of those that are wrong, {created}{rest}."
+            return STOPPED
+        if self.facts.records_to_update:
+            return TO_BE_REPAIRED
+        return ATTENTION if self.total.mismatched or self.needs else IN_ORDER
 
     @property
     def headline(self) -> str:
         """The verdict in one line."""
-        properties = f"{self.total.properties:,} properties"
+        properties = counted(self.total.properties, "property", "properties")
         if self.guard.is_tripped:
-            return "Nothing may reach Census: the guard is tripped"
+            return "Nothing reaches Census: the guard is tripped"
         if self.total.mismatched:
             return f"Salesforce is wrong about {self.total.mismatched:,} of {properties}"
+        if count := len(self.needs):
+            things = "one thing needs" if count == 1 else f"{count} things need"
+            return f"Nothing to repair in {properties}, but {things} attention"
         return f"Salesforce is right about all {properties}"
+
+    @property
+    def lead(self) -> str:
+        """What the verdict means; a single sentence where it is the guard's."""
+        if self.guard.is_tripped:
+            return self.guard.verdict
+        if self.state == IN_ORDER:
+            return "Every product that is on shows as on in Salesforce, and every other one as off."
+        if not self.total.mismatched:
+            return "Every record in Salesforce matches, as of the last build."
+        repairable = self.facts.records_to_update
+        if not repairable:
+            return "No sync can repair what is wrong, because these records cannot be synced."
+        stuck = self.total.mismatched - repairable
+        sentences = [f"A sync repairs {repairable:,} of them, and {stuck:,} cannot be synced."]
+        if not stuck:
+            sentences = ["A sync repairs all of them." if repairable > 1 else "A sync repairs it."]
+        cohorts = {row.cohort: row.mismatched for row in self.summary if row.product == ALL}
+        if new := cohorts.get("as_of_date"):
+            others = self.total.mismatched - new
+            rest = f", the other {others:,} on other days" if others else ""
+            created = f"{new:,} {'was' if new == 1 else 'were'} created on"
+            sentences.append(f"{created} {day(self.facts.as_of_date)}{rest}.")
+        return " ".join(sentences)
 
 
 # --- Reading ----------------------------------------------------------------------------------
 
-# As dbt templates. The columns are those of the classes above, in their order.
-GUARD = """
+# As dbt templates. The columns are the fields of the classes above.
+FACTS = """
     select
-        is_tripped,
-        verdict,
-        (select count(*) from {{ ref('product_property_feature_sync') }}) as to_update,
-        (select count(*) from {{ ref('product_property_create') }}) as to_create
-    from {{ ref('feature_sync_guard') }}
+        summary.built_at,
+        summary.as_of_date,
+        '{{ var("as_of_date") or "" }}' as asked_day,
+        '{{ var("salesforce_base_url") or "" }}' as salesforce_url,
+        coalesce(guard.records_to_update, 0) as records_to_update,
+        coalesce(guard.properties_to_create, 0) as properties_to_create
+    from {{ ref('feature_sync_summary') }} as summary
+    left join {{ ref('feature_sync_guard') }} as guard on true
+    where
+        summary.cohort = 'all'
+        and summary.product = 'All products'
 """
 SUMMARY = """
     select
-        as_of_date, cohort, product, properties, missing_in_salesforce, left_on_in_salesforce,
+        cohort, product, properties, missing_in_salesforce, left_on_in_salesforce,
         never_set_in_salesforce, mismatched
     from {{ ref('feature_sync_summary') }}
     order by mismatched desc, product
+"""
+WRONG = """
+    with mismatches as (
+        select
+            salesforce_id,
+            product,
+            cast(created_at as date) as created_on,
+            min(mismatched_since_at) over (partition by salesforce_id) as since_at
+        from {{{{ ref('feature_mismatches') }}}}
+    ),
+
+    aged as (
+        select
+            salesforce_id,
+            product,
+            created_on,
+            case
+                when since_at is null then '{ages[4]}'
+                when since_at > timestamp '{end}' - interval '1' day then '{ages[0]}'
+                when since_at > timestamp '{end}' - interval '8' day then '{ages[1]}'
+                when since_at > timestamp '{end}' - interval '31' day then '{ages[2]}'
+                else '{ages[3]}'
+            end as age
+        from mismatches
+    ),
+
+    counted as (
+        select
+            created_on,
+            age,
+            coalesce(product, 'All products') as product,
+            count(distinct salesforce_id) as mismatched
+        from aged
+        group by grouping sets ((created_on, age, product), (created_on, age))
+    ),
+
+    created as (
+        select
+            cast(created_at as date) as created_on,
+            count(*) as properties
+        from {{{{ ref('int_product_properties_at_build') }}}}
+        group by cast(created_at as date)
+    )
+
+    select counted.*, created.properties
+    from counted
+    left join created on counted.created_on = created.created_on
 """
 RUNS = """
     select measured_at, properties, mismatched, is_guard_tripped
@@ -277,49 +444,96 @@ ADOPTION = """
     where started_month = 'all'
     order by properties_on desc, product
 """
-EXCEPTIONS = f"""
-    select
-        salesforce_id, property_name, sync_exception, what_to_do, count(*) over () as in_all
-    from {{{{ ref('product_property_sync_exceptions') }}}}
-    order by sync_exception, reverse_etl_id_c, salesforce_id
-    limit {MOST_EXCEPTIONS}
+FINDINGS = """
+    with findings as (
+        select
+            {reason} as reason,
+            what_to_do,
+            salesforce_id,
+            property_name,
+            snappt_property_id_c as property_id,
+            count(*) over (partition by {reason}) as records,
+            {mismatched} as mismatched,
+            row_number() over (
+                partition by {reason} order by {first}, salesforce_id, snappt_property_id_c
+            ) as place
+        from {{{{ ref('{mart}') }}}}
+    )
+
+    select reason, what_to_do, records, mismatched, salesforce_id, property_name, property_id
+    from findings
+    where place <= {most}
+    order by records desc, reason, place
 """
+EXCEPTIONS = FINDINGS.format(
+    mart="product_property_sync_exceptions",
+    reason="sync_exception",
+    mismatched="count(case when is_mismatched then 1 end) over (partition by sync_exception)",
+    first="case when is_mismatched then 1 else 2 end",
+    most=MOST_EXAMPLES,
+)
+ISSUES = FINDINGS.format(
+    mart="feature_matching_issues",
+    reason="issue",
+    mismatched="cast(null as int)",
+    first="property_name",
+    most=MOST_EXAMPLES,
+)
 SYNCS = """
     {%- set syncs = [] %}
-    {%- for exposure in graph.exposures.values() if execute %}
+    {%- for exposure in graph.exposures.values() if execute and exposure.meta.operation %}
         {%- for node in exposure.depends_on.nodes if node in graph.nodes %}
             {%- do syncs.append((exposure, graph.nodes[node])) %}
         {%- endfor %}
     {%- endfor %}
-    {%- for exposure, node in syncs %}
-        {%- for text in [exposure.label or exposure.name, exposure.url or '', node.name] %}
-        {{ 'select' if loop.first }}
-        {{ dbt.string_literal(dbt.escape_single_quotes(text)) }} as text_{{ loop.index }},
+    with wrong as (
+        select reverse_etl_id_c from {{ ref('int_product_properties_at_build') }}
+        where is_mismatched and sync_exception is null
+    ),
+
+    syncs as (
+        select '' as label, '' as url, '' as relation, 0 as offered, 0 as mismatched
+        where false
+        {%- for exposure, node in syncs %}
+        union all
+        select
+            {{ dbt.string_literal(dbt.escape_single_quotes(exposure.label or exposure.name)) }},
+            {{ dbt.string_literal(dbt.escape_single_quotes(exposure.url or '')) }},
+            '{{ node.name }}',
+            count(*),
+            {{ 'null' if node.name == 'product_property_create' else 'count(wrong.reverse_etl_id_c)' }}
+        from {{ node.relation_name }} as offered
+        left join wrong on offered.reverse_etl_id_c = wrong.reverse_etl_id_c
         {%- endfor %}
-        (select count(*) from {{ node.relation_name }}) as rows_offered
-        {{ 'union all' if not loop.last }}
-    {%- else %}
-    select '' as text_1, '' as text_2, '' as text_3, 0 as rows_offered
-    from {{ ref('feature_sync_guard') }} where false
-    {%- endfor %}
-    order by text_1 desc
+    )
+
+    select * from syncs
+    order by label desc
 """
 SOURCES = """
     select
         'Salesforce replica' as name,
-        {%- set column = optional_column('salesforce_loaded_at_column') or 'null' %}
-        cast(max({{ column }}) as {{ dbt.type_timestamp() }}) as newest,
+        cast(
+            ({{ newest_sync_query(source('salesforce', 'product_property_c')) }})
+            as {{ dbt.type_timestamp() }}
+        ) as newest_at,
         {{ var('salesforce_warn_after_hours') }} as warn_after,
-        {{ var('salesforce_error_after_hours') }} as error_after
-    from {{ source('salesforce', 'product_property_c') }}
+        {{ var('salesforce_error_after_hours') or 'null' }} as error_after
     union all
     select
         'Features table',
         cast(max({{ newest_update() }}) as {{ dbt.type_timestamp() }}),
         {{ var('features_warn_after_hours') }},
-        {{ var('features_error_after_hours') }}
+        {{ var('features_error_after_hours') or 'null' }}
     from {{ source('sfdc_dbx', 'product_property_w_features') }}
     order by name desc
+"""
+# The join gives an empty row, and with it the names of the columns, where nothing is wrong.
+MISMATCHES = """
+    select mismatches.*
+    from (select 1 as one) as header
+    left join {{ ref('feature_mismatches') }} as mismatches on true
+    order by mismatches.created_at desc, mismatches.salesforce_id, mismatches.product
 """
 
 
@@ -332,22 +546,99 @@ def plain(value: object) -> object:
     return value
 
 
-def read_report(read: Callable[[str], Table]) -> Report:
-    """Read the marts, or raise Unclear when they are not there."""
+def read_report(read: Read, records: Path | None) -> tuple[Report, Sequence[Mapping[str, Any]]]:
+    """Return what the page shows, and the rows of the CSV; or raise Stop."""
 
-    def rows(kind: Callable[..., Row], query: str) -> list[Row]:
-        return [kind(*map(plain, row.values())) for row in read(query).rows]
+    def rows(kind: type, query: str) -> list:
+        return [
+            kind(**{name: plain(value) for name, value in row.items()}) for row in read(query)
+        ]
 
-    return Report(
+    found = rows(Facts, FACTS)
+    if not found:
+        raise Stop("feature_sync_summary is empty: run dbt build.", 2)
+    (facts,) = found
+    if facts.asked_day not in (None, "", str(facts.as_of_date)):
+        raise Stop(
+            f"The last build is for {facts.as_of_date}. Build {facts.asked_day} first: "
+            f"dbt build --vars 'as_of_date: {facts.asked_day}'"
+        )
+    midnight = datetime.combine(facts.as_of_date, time(), UTC) + timedelta(days=1)
+    end = f"{min(midnight, facts.built_at):%Y-%m-%d %H:%M:%S}"
+    mismatches = read(MISMATCHES)
+    report = Report(
+        facts=facts,
         guard=rows(Guard, GUARD)[0],
         summary=rows(Summary, SUMMARY),
+        wrong=rows(Wrong, WRONG.format(ages=AGES, end=end)),
         runs=rows(Run, RUNS),
         rises=rows(Rise, LAST_RISE),
         adoption=rows(Adoption, ADOPTION),
-        exceptions=rows(SyncException, EXCEPTIONS),
+        exceptions=rows(Finding, EXCEPTIONS),
+        issues=rows(Finding, ISSUES),
         syncs=rows(Sync, SYNCS),
         sources=rows(Source, SOURCES),
+        mismatch_rows=sum(row["salesforce_id"] is not None for row in mismatches),
+        rejections=read_rejections(records, mismatches) if records else None,
+        read_at=datetime.now(UTC),
     )
+    if [facts.built_at] != [again.built_at for again in rows(Facts, FACTS)]:
+        raise Stop("dbt build replaced the marts meanwhile: run this program again.", 2)
+    return report, mismatches
+
+
+def read_rejections(path: Path, mismatches: Sequence[Mapping[str, Any]]) -> Rejections:
+    """Return what a file of `census.py records` says, beside what is wrong; or raise Stop."""
+    wrong: dict[str, list[Mapping[str, Any]]] = {}
+    for row in mismatches:
+        if row["reverse_etl_id_c"]:
+            wrong.setdefault(row["reverse_etl_id_c"], []).append(row)
+    records: Counter[str] = Counter()
+    reasons: dict[str, str] = {}  # of the wrong properties, by sync key
+    for key, reason in read_records(path):
+        kept = reason if reason in records or len(records) < KEPT_REASONS else "Other reasons"
+        records[kept] += 1
+        if key in wrong:
+            reasons[key] = kept
+    still_wrong = Counter(reasons.values())
+    return Rejections(
+        records=records.total(),
+        reasons=[(reason, count, still_wrong[reason]) for reason, count in records.most_common()],
+        rejected=[
+            Rejected(
+                property_name=wrong[key][0]["property_name"],
+                salesforce_id=wrong[key][0]["salesforce_id"],
+                products=", ".join(dict.fromkeys(row["product"] for row in wrong[key])),
+                reason=reason,
+            )
+            for key, reason in list(reasons.items())[:MOST_REJECTED]
+        ],
+        wrong=len(reasons),
+    )
+
+
+def read_records(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the sync key of each record and the reason; or raise Stop."""
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                record = json.loads(line)
+                key, status, message = (record[name] for name in ("key", "status", "message"))
+                if not all(isinstance(text, str) for text in (key, status, message)):
+                    raise TypeError
+                reason = message[:300] or "No message"
+                yield key, reason if status == "rejected" else f"{status}: {reason}"
+    except OSError as error:
+        raise Stop(f"{path} cannot be read: {error.strerror}.", 2) from None
+    except UnicodeDecodeError:
+        raise Stop(f"{path} is not UTF-8: give a file that census.py records wrote.", 2) from None
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise Stop(
+            f"{path}, line {number}, is not a JSON object with the texts key, status and message: "
+            "give a file that census.py records wrote.",
+            2,
+        ) from None
 
 
 # --- Words ------------------------------------------------------------------------------------
@@ -385,61 +676,163 @@ def minutes(value: int) -> str:
     return duration(timedelta(minutes=value))
 
 
-def day(when: date) -> str:
+def day(when: date | None) -> str:
     """Return a day in words."""
-    return f"{when.day} {when:%B %Y}"
+    return f"{when.day} {when:%B %Y}" if when else "Unknown"
 
 
-def moment(when: datetime) -> Markup:
-    """Return a moment as an element that says it to people and to programs."""
+def timestamp(when: datetime) -> Markup:
+    """Return a time as an element that people and programs can read."""
     return Markup('<time datetime="{}">{}, {} UTC</time>').format(
         f"{when:%Y-%m-%dT%H:%M:%SZ}", day(when), f"{when:%H:%M}"
     )
 
 
-# --- The page ---------------------------------------------------------------------------------
+def by_reason(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Return the examples of each reason, the most frequent reason first."""
+    return [list(group) for _, group in groupby(findings, key=attrgetter("reason"))]
 
 
-def kinds_of(report: Report) -> Sequence[figures.Kind]:
-    """Return the kinds of mismatch to show: dates are compared only where a var says so."""
-    return KINDS if any(row.kinds[-1] for row in report.products) else KINDS[:-1]
+def records_of(findings: Sequence[Finding]) -> int:
+    """Return how many records were found, shown or not."""
+    return sum(group[0].records for group in by_reason(findings))
 
 
-def mismatch_figure(report: Report) -> Markup:
+# --- Bars and the history ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of a table with bars: what it counts, and the lengths of the parts in per cent."""
+
+    name: str
+    value: str
+    note: str
+    parts: Sequence[float]
+
+
+def product_bars(report: Report) -> list[Bar]:
     """Return the mismatches of each product, by kind."""
-    kinds = kinds_of(report)
-    rows = []
-    for row in report.products:
-        parts = row.kinds[: len(kinds)]
-        named = zip(parts, kinds, strict=True)
-        note = " · ".join(f"{part:,} {kind.label.lower()}" for part, kind in named if part)
-        rows.append(figures.Bar(row.product, parts, number(row.mismatched), note))
-    return figures.bars("mismatches", "Mismatches by product", rows, kinds)
-
-
-def history_figure(report: Report) -> Markup:
-    """Return the share of properties that were right, run by run."""
-    points = [figures.Point(run.at, run.share, run.right) for run in report.points]
-    return figures.history("history", "Share of properties that are right", points)
-
-
-def adoption_figure(report: Report) -> Markup:
-    """Return the share of properties that have each product."""
-    properties = report.total.properties
-    rows = [
-        figures.Bar(
+    longest = max((row.mismatched for row in report.products), default=0) or 1
+    return [
+        Bar(
             row.product,
-            (row.on - row.new_30_days, row.new_30_days),
-            percent(row.share),
-            f"{row.on:,} on · {row.new_30_days:,} new",
+            number(row.mismatched),
+            ", ".join(f"{n:,} {kind}" for n, kind in zip(row.kinds, KINDS, strict=True) if n),
+            [100 * part / longest for part in row.kinds],
+        )
+        for row in report.products
+    ]
+
+
+def wrong_bars(
+    groups: Mapping[str, Counter[str]], created: Mapping[str, int | None] | None = None
+) -> list[Bar]:
+    """Return wrong properties by group, and by product in each group."""
+    longest = max((group[ALL] for group in groups.values()), default=0) or 1
+    bars = []
+    for name, group in groups.items():
+        of = (created or {}).get(name)
+        products = [(product, n) for product, n in group.most_common() if product != ALL]
+        bars.append(
+            Bar(
+                name,
+                f"{group[ALL]:,} of {of:,}" if of else number(group[ALL]),
+                ", ".join(f"{product} {n:,}" for product, n in products),
+                [100 * group[ALL] / longest],
+            )
+        )
+    return bars
+
+
+def sums(rows: Sequence[Wrong], names: Sequence[str]) -> dict[str, Counter[str]]:
+    """Return the wrong properties by name and product; `names` are those of the rows."""
+    groups: dict[str, Counter[str]] = {}
+    for row, name in zip(rows, names, strict=True):
+        groups.setdefault(name, Counter())[row.product] += row.mismatched
+    return groups
+
+
+def day_bars(report: Report) -> tuple[list[Bar], list[Bar]]:
+    """Return the days with the most wrong properties, and all other days by month."""
+    groups = sums(report.wrong, [day(row.created_on) for row in report.wrong])
+    latest_first = {day(row.created_on): row for row in sorted(report.wrong, key=when, reverse=True)}
+    worst = sorted(latest_first, key=lambda name: -groups[name][ALL])[:MOST_DAYS]
+    others = [row for row in sorted(report.wrong, key=when) if day(row.created_on) not in worst]
+    months = [f"{row.created_on:%B %Y}" if row.created_on else "Unknown" for row in others]
+    created = {name: row.properties for name, row in latest_first.items()}
+    return wrong_bars({name: groups[name] for name in worst}, created), wrong_bars(
+        sums(others, months)
+    )
+
+
+def when(row: Wrong) -> date:
+    """Return what sorts rows by day, the unknown day first."""
+    return row.created_on or date.min
+
+
+def age_bars(report: Report) -> list[Bar]:
+    """Return the wrong properties by the age of their oldest difference."""
+    groups = sums(report.wrong, [row.age for row in report.wrong])
+    return wrong_bars({age: groups[age] for age in AGES if age in groups})
+
+
+def adoption_bars(report: Report) -> list[Bar]:
+    """Return the share of properties that have each product, and what is new."""
+    return [
+        Bar(
+            row.product,
+            percent(row.share_of_properties),
+            f"{row.properties_on:,} on; new in 7 days {row.newly_on_7_days:,}, in 30 days "
+            f"{row.newly_on_30_days:,}, in 90 days {row.newly_on_90_days:,}",
+            [100 * row.share_of_properties],
         )
         for row in report.adoption
     ]
-    title = "Share of properties that have each product"
-    return figures.bars("adoption", title, rows, ADOPTION_KINDS, whole=properties)
 
 
-def render(report: Report, now: datetime) -> str:
+@dataclass(frozen=True)
+class Course:
+    """The history as a drawing in a box of 100 by 100, from the upper left corner."""
+
+    floor: float
+    is_by_time: bool
+    line: str
+    places: Sequence[tuple[float, float | None]]  # of each point; no height where it is unknown
+
+
+def course(points: Sequence[Run]) -> Course:
+    """Return the share of right properties, run by run, as steps.
+
+    The axis is by time, unless some runs would lie too close together.
+    """
+    shares = [point.share for point in points]
+    worst = min((share for share in shares if share is not None), default=1)
+    floor = min(max(math.ceil(worst * 20) - 1, 0), 18) / 20  # 5 % steps, below the worst
+    gaps = [after.measured_at - before.measured_at for before, after in pairwise(points)]
+    is_by_time = len(gaps) > 1 and min(gaps) * 4 * len(gaps) >= sum(gaps, timedelta())
+    steps = list(accumulate(gaps, initial=timedelta())) if is_by_time else range(len(points))
+    places = [
+        (
+            100 * (step / steps[-1]) if steps[-1] else 100,
+            None if share is None else 100 * (1 - share) / (1 - floor),
+        )
+        for step, share in zip(steps, shares, strict=True)
+    ]
+    line, is_known = "", False
+    for x, y in places:
+        if y is not None:
+            line += f"H{x:.2f}V{y:.2f}" if is_known else f"M{x:.2f} {y:.2f}"
+        elif is_known:
+            line += f"H{x:.2f}"  # what was measured holds until the next run
+        is_known = y is not None
+    return Course(floor, is_by_time, line, places)
+
+
+# --- The page ---------------------------------------------------------------------------------
+
+
+def render(report: Report, csv_name: str) -> str:
     """Return the page; whatever comes from the data is escaped."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -448,54 +841,92 @@ def render(report: Report, now: datetime) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {
-        function.__name__: function
-        for function in (number, percent, counted, duration, minutes, day, moment)
-    }
+    filters = (number, percent, counted, duration, minutes, day, timestamp, by_reason, records_of)
+    templates.filters |= {function.__name__: function for function in filters}
+    worst_days, other_months = day_bars(report)
+    states = {state.word: state for state in (IN_ORDER, ATTENTION, TO_BE_REPAIRED, STOPPED)}
     return templates.get_template("report.html").render(
         report=report,
-        now=now,
-        kinds=kinds_of(report),
-        mismatch_figure=mismatch_figure(report) if report.total.mismatched else "",
-        history_figure=history_figure(report) if report.runs else "",
-        adoption_figure=adoption_figure(report) if report.total.properties else "",
+        states=states,
+        has_dates=any(row.kinds[-1] for row in report.products),
+        product_bars=product_bars(report),
+        worst_days=worst_days,
+        other_months=other_months,
+        age_bars=age_bars(report),
+        adoption_bars=adoption_bars(report),
+        course=course(report.points) if report.runs else None,
+        most_reasons=MOST_REASONS,
+        csv_link=f"./{quote(csv_name)}",
+        csv_name=csv_name,
+        quoted=lambda text: quote(text, safe=""),
     )
 
 
-def write(page: str, output: Path) -> None:
-    """Put the page in place, whole."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=".report-") as workshop:
-        new = Path(workshop, "new")
-        new.write_text(page, encoding="utf-8")
-        new.replace(output)
+def as_text(value: object) -> str:
+    """Return a value as the CSV has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return f"{plain(value):%Y-%m-%dT%H:%M:%SZ}"
+    return "" if value is None else str(value)
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows, of which there is at least one, an empty one if nothing is wrong."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows[0])
+        writer.writerows(
+            map(as_text, row.values()) for row in rows if row["salesforce_id"] is not None
+        )
+
+
+def put_in_place(workshop: Path, page: Path, table: Path) -> None:
+    """Move the finished files to their places, both or none."""
+    old = workshop / "old"
+    if table.exists():
+        table.replace(old)
+    try:
+        (workshop / "table").replace(table)
+        (workshop / "page").replace(page)
+    except OSError:
+        table.unlink(missing_ok=True)
+        if old.exists():
+            old.replace(table)
+        raise
 
 
 # --- Program ----------------------------------------------------------------------------------
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = dbt_parser(__doc__)
-    parser.add_argument("--output", type=Path, default="output/report.html", help="the page")
-    return parser
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Return the arguments."""
+    parser = make_parser(__doc__)
+    add = parser.add_argument
+    add("--output", type=Path, default="output/report.html", help="the page (%(default)s)")
+    add("--records", type=Path, metavar="FILE", help="records that Salesforce rejected")
+    return parser.parse_args(argv)
+
+
+def write(arguments: argparse.Namespace) -> str:
+    """Write the page and the CSV and return a sentence; or raise Stop and leave all as it was."""
+    page = arguments.output.resolve()
+    table = page.with_name(f"{page.stem}_mismatches.csv")
+    with open_warehouse(arguments) as read:
+        report, mismatches = read_report(read, arguments.records)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=page.parent, prefix=".report-") as folder:
+        workshop = Path(folder)
+        (workshop / "page").write_text(render(report, table.name), encoding="utf-8")
+        write_csv(workshop / "table", mismatches)
+        put_in_place(workshop, page, table)
+    return f"{page}: {report.headline}"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program and return its exit code; the last sentence says what to do."""
-    arguments = make_parser().parse_args(argv)
-    try:
-        with dbt_reader(arguments) as read:
-            report = read_report(read)
-        write(render(report, datetime.now(UTC)), arguments.output.resolve())
-    except Stop as stop:
-        print(f"{stop}\nHas dbt build made the marts?", file=sys.stderr, flush=True)
-        return stop.code
-    except OSError as error:
-        print(f"{error}: no report was written.", file=sys.stderr, flush=True)
-        return Failed.code
-    say(f"{arguments.output.resolve()}: {report.headline}")
-    return 0
+    """Run the program and return its exit code."""
+    arguments = parse(argv)
+    return run(lambda: write(arguments), "no report was written.")
 
 
 if __name__ == "__main__":

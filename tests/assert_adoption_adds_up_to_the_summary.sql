@@ -34,7 +34,7 @@ left join adoption
         and adoption.started_month = 'all'
 left join by_month on in_summary.product = by_month.product
 where
-    in_summary.should_be_on is distinct from adoption.properties_on
+    in_summary.should_be_on <> coalesce(adoption.properties_on, 0)
     or adoption.properties_on <> coalesce(by_month.properties_on, 0)
     or adoption.newly_on_7_days <> coalesce(by_month.newly_on_7_days, 0)
     or adoption.newly_on_30_days <> coalesce(by_month.newly_on_30_days, 0)

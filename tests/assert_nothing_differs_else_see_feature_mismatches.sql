@@ -1,6 +1,11 @@
 -- The proof after the sync. It recomputes from staging and compares in its own way, so that neither
 -- a fault nor a stale table in the comparison can hide a difference. The guard judges the same rows:
 -- that nothing differs proves nothing while most of Salesforce is missing.
+-- depends_on: {{ ref('base_salesforce__product_properties') }}
+-- depends_on: {{ ref('stg_sfdc_dbx__product_features') }}
+-- depends_on: {{ ref('stg_rds__properties') }}
+-- depends_on: {{ ref('int_product_features_latest') }}
+-- depends_on: {{ ref('int_product_properties_validated') }}
 {{ config(tags=['after_sync']) }}
 {%- if is_before_sync() %}
 select 'before the sync there is nothing to prove' as finding

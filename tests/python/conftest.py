@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,12 +19,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 import yaml
-from agate import Table
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
+from dbt_reader import Read
 from hypothesis import settings
+from mapping import PRODUCTS
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -36,17 +37,9 @@ CENSUS_RELATIONS = (
     "product_property_feature_backfill",
     "product_property_create",
 )
-GUARD_TEST = "the_guard_is_open"
-POST_SYNC_TEST = "nothing_differs_else_see_feature_mismatches"
-FLAGS_AND_SOURCES = {
-    "fraud_detection_enabled_c": "fraud_enabled",
-    "income_verification_enabled_c": "iv_enabled",
-    "id_verification_enabled_c": "idv_enabled",
-    "idv_only_enabled_c": "idv_only_enabled",
-    "connected_payroll_enabled_c": "payroll_linking_enabled",
-    "bank_linking_enabled_c": "bank_linking_enabled",
-    "verification_of_rent_enabled_c": "vor_enabled",
-}
+GUARD_TEST = "assert_guard_is_open"
+PROOF = "assert_nothing_differs_else_see_feature_mismatches"
+FLAGS_AND_SOURCES = {product.flag: product.feature_columns[0] for product in PRODUCTS}
 # What a log may not show, as patterns. Every property of the seeds has such a sync key.
 PROPERTIES = r"prop_\d{4,}"
 EMAIL = r"\w@(?!example\.com)[\w-]+\.[a-z]{2,}"
@@ -179,16 +172,17 @@ def run_program(program: ModuleType, engine: Engine, *arguments: str) -> int:
 @contextlib.contextmanager
 def one_reader(program: ModuleType) -> Iterator[None]:
     """Let the runs of a script share a reader for each project, so that dbt parses it once."""
-    opened: dict[Path, Callable[[str], Table]] = {}
-    dbt_reader = program.dbt_reader
+    opened: dict[tuple[Path, str | None], Read] = {}
+    open_warehouse = program.open_warehouse
     with contextlib.ExitStack() as stack:
 
         def shared(arguments: Namespace) -> contextlib.AbstractContextManager:
-            if arguments.project_dir not in opened:
-                opened[arguments.project_dir] = stack.enter_context(dbt_reader(arguments))
-            return contextlib.nullcontext(opened[arguments.project_dir])
+            key = arguments.project_dir, arguments.vars
+            if key not in opened:
+                opened[key] = stack.enter_context(open_warehouse(arguments))
+            return contextlib.nullcontext(opened[key])
 
-        with patch.object(program, "dbt_reader", shared):
+        with patch.object(program, "open_warehouse", shared):
             yield
 
 

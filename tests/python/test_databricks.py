@@ -9,7 +9,7 @@ from conftest import (
     EMAIL,
     FLAGS_AND_SOURCES,
     INCIDENT,
-    POST_SYNC_TEST,
+    PROOF,
     PROPERTIES,
     SOURCE_TABLES,
     Databricks,
@@ -189,7 +189,7 @@ def test_a_careless_target_is_refused_before_anything_is_sent(databricks: Databr
 
 
 def test_the_loop_from_incident_to_proof(databricks: Databricks) -> None:
-    assert failures(databricks.dbt("test", *INCIDENT)) == {POST_SYNC_TEST: 2815}
+    assert failures(databricks.dbt("test", *INCIDENT)) == {PROOF: 2815}
     flags = ", ".join(f"replica.{flag} = sync.{flag}" for flag in FLAGS_AND_SOURCES)
     databricks.query(
         f"merge into {SALESFORCE} as replica"
@@ -216,8 +216,8 @@ def test_same_rows_after_salesforce_has_moved_to_unity_catalog(
     }
     assert not databricks.sent("drop .*product_property_(feature_(sync|recent|backfill)|create)`$")
     assert_same_rows(databricks, incident)
-    proof = databricks.dbt("test", "--select", POST_SYNC_TEST, *MOVED)
-    assert failures(proof) == {POST_SYNC_TEST: 2815}
+    proof = databricks.dbt("test", "--select", PROOF, *MOVED)
+    assert failures(proof) == {PROOF: 2815}
     load_seed(databricks, "product_property_c", SALESFORCE)
     databricks.query(f"drop table {moved_to}")
 

@@ -1,4 +1,6 @@
-"""Truth that has been lost reaches nobody: the guard, on both engines."""
+"""What looks wrong in the sources reaches nobody: the guard, on both engines."""
+
+import csv
 
 import pytest
 from conftest import (
@@ -6,7 +8,9 @@ from conftest import (
     FLAGS_AND_SOURCES,
     GUARD_TEST,
     INCIDENT,
-    POST_SYNC_TEST,
+    PROOF,
+    ROOT,
+    SEED_TYPES,
     SOURCE_TABLES,
     Engine,
     Project,
@@ -18,119 +22,191 @@ from conftest import (
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 FEATURES = SOURCE_TABLES["product_property_w_features"]
-GOOD = "crm.kept.features"
-COLUMNS = [
-    "property_id",
-    *(
-        f"{source.removesuffix('_enabled')}_{suffix}"
-        for source in FLAGS_AND_SOURCES.values()
-        for suffix in ("enabled", "enabled_at", "updated_at")
-    ),
-]
+SYNC = "crm.sfdc_dbx.product_property_feature_sync"
+MODELS_AND_GUARD = ("--select", "resource_type:model", GUARD_TEST, "--indirect-selection", "empty")
 
 
-def select_features(**expressions: str) -> str:
-    """Select the good features with other expressions for some columns."""
-    columns = (f"{expressions.get(column, column)} as {column}" for column in COLUMNS)
-    return f"select {', '.join(columns)} from {GOOD}"
+def select(table: str, **expressions: str) -> str:
+    """Select the kept rows of a source table with other expressions for some columns."""
+    columns = SEED_TYPES[table.rpartition(".")[2]]
+    listed = ", ".join(f"{expressions.get(column, column)} as {column}" for column in columns)
+    return f"select {listed} from {kept(table)}"
 
 
-ALL_OFF = select_features(**dict.fromkeys(FLAGS_AND_SOURCES.values(), "false"))
-# How the features table is lost, and what the verdict says about it.
+def kept(table: str) -> str:
+    """Name the copy of a source table."""
+    return f"crm.kept.{table.rpartition('.')[2]}"
+
+
+def only_ten(column: str) -> str:
+    """Return an expression of a Salesforce column that keeps ten of its values."""
+    with (ROOT / "seeds" / "product_property_c.csv").open(encoding="utf-8", newline="") as file:
+        tenth = sorted(row[column] for row in csv.DictReader(file))[9]
+    return f"case when {column} <= '{tenth}' then {column} end"
+
+
+ALL_OFF = select(FEATURES, **dict.fromkeys(FLAGS_AND_SOURCES.values(), "false"))
+BUT_FOR_TEN = (
+    "case when {0} in (select {0} from " + kept(SALESFORCE) + " order by 1 limit 10) then {0} end"
+)
+# How a source is damaged, and what the verdict says about it.
 LOSSES = {
-    "emptied": (
-        select_features() + " where false",
-        "0 feature rows have a property id, fewer than",
+    "features emptied": (
+        FEATURES,
+        select(FEATURES) + " where false",
+        "0 feature rows have a property id, fewer than guard_min_feature_rows (20,000)",
     ),
-    "cut off in the middle": (
-        select_features() + " order by property_id limit 11392",
-        "11392 feature rows have a property id, fewer than guard_min_feature_rows (20000)",
+    "features cut off in the middle": (
+        FEATURES,
+        select(FEATURES) + " order by property_id limit 11392",
+        "11,392 feature rows have a property id, fewer than guard_min_feature_rows (20,000)",
     ),
     "every flag false": (
+        FEATURES,
         ALL_OFF,
-        "30467 of the 30467 flags that are on in Salesforce would be switched off, more than",
+        "30,467 of 30,467 flags that are on in Salesforce would be switched off, a larger share "
+        "than guard_max_disable_share (0.05)",
     ),
     "ids in another format": (
-        select_features(property_id="concat('000', property_id)"),
-        "17102 of the 17102 properties in Salesforce have no feature row, more than"
-        " guard_min_match_share (0.9) allows",
+        FEATURES,
+        select(FEATURES, property_id="concat('000', property_id)"),
+        "0 of 17,102 Salesforce records have a feature row, a smaller share than "
+        "guard_min_match_share (0.9)",
+    ),
+    "replica cut to 100 records": (
+        SALESFORCE,
+        select(SALESFORCE) + " order by id limit 100",
+        "17,352 of 17,452 properties would be created in Salesforce, a larger share than "
+        "guard_max_create_share (0.1)",
+    ),
+    "sync keys of all but ten lost": (
+        SALESFORCE,
+        select(SALESFORCE, reverse_etl_id_c=only_ten("reverse_etl_id_c")),
+        "17,092 of 17,102 Salesforce records cannot be synced, a larger share than "
+        "guard_max_exception_share (0.01)",
+    ),
+    "property ids of all but ten lost": (
+        SALESFORCE,
+        select(SALESFORCE, snappt_property_id_c=only_ten("snappt_property_id_c")),
+        "17,092 of 17,102 Salesforce records cannot be synced",
+    ),
+    "replica emptied": (
+        SALESFORCE,
+        select(SALESFORCE) + " where false",
+        "0 of 0 Salesforce records have a feature row",
     ),
 }
 
 
-def test_truth_that_is_lost_does_not_reach_census(
-    engine: Engine, subtests: pytest.Subtests
-) -> None:
-    create_table(engine, GOOD, f"select * from {FEATURES}")
-    only_guard = ("--select", "resource_type:model", GUARD_TEST, "--indirect-selection", "empty")
+def test_a_damaged_source_does_not_reach_census(engine: Engine, subtests: pytest.Subtests) -> None:
+    """Neither through a build nor, where the views are live, before the next one."""
+    for table in (FEATURES, SALESFORCE):
+        create_table(engine, kept(table), f"select * from {table}")
     nothing = dict.fromkeys(CENSUS_RELATIONS, 0)
-    for loss, (select, finding) in LOSSES.items():
+    for loss, (table, damaged, finding) in LOSSES.items():
         with subtests.test(loss):
-            create_table(engine, FEATURES, select)
-            if isinstance(engine, Project):  # where the views are live
+            create_table(engine, table, damaged)
+            if isinstance(engine, Project) and loss != "replica cut to 100 records":
                 live = offered(engine) | {"product_property_feature_backfill": 0}
                 assert not any(live.values())
-            # With every data test once, because they take long.
-            every_test = isinstance(engine, Project) and loss == "emptied"
-            result = engine.dbt("build", *(() if every_test else only_guard), *INCIDENT)
-            assert failures(result) == {GUARD_TEST: None}
-            assert f"Compilation Error in test {GUARD_TEST}" in engine.output
+            result = engine.dbt("build", *MODELS_AND_GUARD, *INCIDENT)
+            assert failures(result) == {GUARD_TEST: 1}
             assert finding in " ".join(engine.output.split())
             assert offered(engine) == nothing
-    assert failures(engine.dbt("test", "--select", GUARD_TEST, *INCIDENT)) == {GUARD_TEST: None}
-    create_table(engine, FEATURES, select_features())
+            proof = engine.dbt("test", "--select", PROOF, *INCIDENT)
+            assert failures(proof)[PROOF] >= 1
+        create_table(engine, table, select(table))
+    assert failures(engine.dbt("test", "--select", GUARD_TEST, *INCIDENT)) == {GUARD_TEST: 1}
     assert engine.dbt("run", *INCIDENT).success, engine.output
     assert list(offered(engine).values()) == [2815, 1716, 1296, 350]
 
 
-def test_an_intended_mass_switch_off_passes_for_one_run(loop: Project) -> None:
-    loop.query("create schema crm.kept")
-    loop.query(f"create table {GOOD} as from {FEATURES}")
-    create_table(loop, FEATURES, ALL_OFF)
-    intended = ("--vars", "{as_of_date: 2025-11-21, allow_mass_switch_off: true}")
-    assert loop.dbt("run", *intended).success, loop.output
-    assert loop.dbt("test", "--select", GUARD_TEST, *intended).success, loop.output
-    to_switch_off = loop.count("crm.sfdc_dbx.product_property_feature_sync")
-    assert to_switch_off > 15000
-    assert simulate_sync(loop, "{relation: product_property_feature_sync}", *intended)
-    assert f"{to_switch_off} updated" in loop.output
-    assert loop.dbt("test", *INCIDENT).success, loop.output
+def test_a_build_without_rows_is_no_proof(engine: Engine) -> None:
+    """`dbt run --empty` leaves views that are empty by construction, and nothing to compare."""
+    assert engine.dbt("run", "--empty", *INCIDENT).success, engine.output
+    empty = offered(engine)
+    result = failures(engine.dbt("test", "--select", GUARD_TEST, PROOF, *INCIDENT))
+    assert engine.dbt("run", *INCIDENT).success, engine.output
+    assert not any(empty.values())
+    assert result[GUARD_TEST] == 1
+    assert result[PROOF] == 1  # the guard's
+
+
+def test_every_data_test_runs_while_the_guard_is_tripped(loop: Project) -> None:
+    """Nothing is skipped, so nothing can skip the guard; the backfill is emptied."""
+    for table in (SALESFORCE, FEATURES):
+        rows = loop.query(f"from {table}")
+        loop.query(f"create table crm.sfdc_dbx.kept as from {table}; delete from {table}")
+        result = loop.dbt("build", *INCIDENT)
+        assert failures(result) == {GUARD_TEST: 1}
+        assert not [run for run in result.result if run.status == "skipped"]
+        assert offered(loop) == dict.fromkeys(CENSUS_RELATIONS, 0)
+        loop.query(f"insert into {table} from crm.sfdc_dbx.kept; drop table crm.sfdc_dbx.kept")
+        assert loop.count(table) == len(rows)
+
+
+OVERRIDES = {
+    "allow_mass_switch_off": (FEATURES, ALL_OFF),
+    "allow_mass_create": (SALESFORCE, select(SALESFORCE) + " where false"),
+}
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_an_intended_mass_change_passes_for_one_run(loop: Project, override: str) -> None:
+    """A mass switch-off, and the first load of an empty Salesforce."""
+    table, changed = OVERRIDES[override]
+    create_table(loop, kept(table), f"select * from {table}")
+    create_table(loop, table, changed)
+    assert failures(loop.dbt("build", *MODELS_AND_GUARD, *INCIDENT)) == {GUARD_TEST: 1}
+    hint = f"If this is intended, run dbt build --vars '{{{override}: true}}' once."
+    assert hint in " ".join(loop.output.split())
+
+    intended = ("--vars", f"{{as_of_date: 2025-11-21, {override}: true}}")
+    assert loop.dbt("build", *MODELS_AND_GUARD, *intended).success, loop.output
+    creates = override == "allow_mass_create"
+    relation = CENSUS_RELATIONS[3 if creates else 0]
+    changes = loop.count(f"crm.sfdc_dbx.{relation}")
+    assert changes > 15000
+    assert simulate_sync(loop, f"relation: {relation}", *intended)
+    assert f"{changes} {'created' if creates else 'updated'}" in loop.output
+    assert loop.dbt("build", *MODELS_AND_GUARD, *INCIDENT).success, loop.output
+    assert loop.dbt("test", "--select", PROOF, *INCIDENT).success, loop.output
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_an_override_is_never_allowed_for_good(incident: Project, override: str) -> None:
+    settings = incident.path / "dbt_project.yml"
+    before = settings.read_text()
+    settings.write_text(before.replace(f"{override}: false", f"{override}: true"))
+    result = incident.dbt("parse")
+    settings.write_text(before)
+    assert f"{override} is for one run" in str(result.exception)
+
+
+def test_waves_drain_what_can_be_drained(loop: Project) -> None:
+    """Records that Salesforce keeps rejecting, the first three in ten, take no place for good."""
+    wave = ("--vars", "{as_of_date: 2025-11-21, sync_max_rows: 400}")
+    select_sync = f"select reverse_etl_id_c from {SYNC}"
     assert loop.dbt("run", *INCIDENT).success, loop.output
-    assert loop.dbt("test", "--select", GUARD_TEST, *INCIDENT).success, loop.output
-
-
-def test_a_mass_switch_off_is_never_allowed_for_good(loop: Project) -> None:
-    settings = loop.path / "dbt_project.yml"
-    settings.write_text(
-        settings.read_text().replace("allow_mass_switch_off: false", "allow_mass_switch_off: true")
-    )
-    result = loop.dbt("parse")
-    assert "allow_mass_switch_off is for one run" in str(result.exception)
-
-
-def test_an_empty_replica_is_no_proof(loop: Project) -> None:
-    """Nothing differs in a replica without rows, and the test after the sync still fails."""
-    loop.query(f"delete from {SALESFORCE}")
-    assert failures(loop.dbt("test", *INCIDENT)) == {GUARD_TEST: None}
-    assert "0 of the 0 properties in Salesforce have no feature row, more than" in loop.output
-    assert loop.dbt("test", "--select", POST_SYNC_TEST, *INCIDENT).success
-
-
-def test_waves_of_50_drain_the_backlog(loop: Project) -> None:
-    """2,815 properties take 57 runs, and every run is the next 50 by sync key."""
-    waves = ("--vars", "{as_of_date: 2025-11-21, sync_max_rows: 50}")
-    sync = "crm.sfdc_dbx.product_property_feature_sync"
-    keys = [key for (key,) in loop.query(f"select reverse_etl_id_c from {sync} order by all")]
-    assert loop.dbt("run", *waves).success, loop.output
-    loop.query("create schema crm.kept")
+    keys = sorted(key for (key,) in loop.query(select_sync))
+    rejected = set(keys[:500] + keys[1200:1300] + keys[-200:])
+    listed = ", ".join(f"'{key}'" for key in rejected)
     flags = ", ".join(f"{flag} = wave.{flag}" for flag in FLAGS_AND_SOURCES)
-    for run in range(57):
-        wave = loop.query(f"select reverse_etl_id_c from {sync} order by all")
-        assert [key for (key,) in wave] == keys[50 * run : 50 * (run + 1)]
+    loop.query("create schema crm.kept")
+    left = [len(keys)]
+    for _ in range(40):
+        assert loop.dbt("run", "--select", SYNC.rpartition(".")[2], *wave).success, loop.output
+        offered_keys = {key for (key,) in loop.query(select_sync)}
+        assert len(offered_keys) == min(left[-1], 400)
         loop.query(
-            f"create or replace table crm.kept.wave as from {sync};"
+            f"create or replace table crm.kept.wave as from {SYNC}"
+            f" where reverse_etl_id_c not in ({listed});"
             f"update {SALESFORCE} as replica set {flags} from crm.kept.wave"
             " where wave.reverse_etl_id_c = replica.reverse_etl_id_c"
         )
-    assert len(wave) == 15
-    assert loop.dbt("test", *waves).success, loop.output
+        proof = failures(loop.dbt("test", "--select", PROOF, *wave))
+        left.append(proof[PROOF])
+        if left[-1] == len(rejected):
+            break
+    assert left[-1] == len(rejected)
+    assert left == sorted(left, reverse=True)

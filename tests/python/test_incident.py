@@ -3,8 +3,9 @@
 import pytest
 from conftest import (
     FLAGS_AND_SOURCES,
+    GUARD_TEST,
     INCIDENT,
-    POST_SYNC_TEST,
+    PROOF,
     SOURCE_TABLES,
     Project,
     failures,
@@ -16,13 +17,18 @@ FEATURES = SOURCE_TABLES["product_property_w_features"]
 
 
 def contents(project: Project) -> dict[str, list[tuple]]:
-    """Every row of every relation of the project, by relation; but the history, which grows."""
+    """Every row of every relation of the project, without the history and the time of the build."""
     relations = project.query(
         "select table_schema || '.' || table_name from information_schema.tables"
         " where table_catalog = 'crm' and table_name not in ('product_property_w_features',"
         " 'feature_accuracy_history', 'feature_time_to_zero') order by all"
     )
-    return {name: project.query(f"select * from crm.{name} order by all") for (name,) in relations}
+    return {
+        name: project.query(
+            f"select columns(lambda c: c <> 'built_at') from crm.{name} order by all"
+        )
+        for (name,) in relations
+    }
 
 
 def mismatches(project: Project) -> int:
@@ -42,7 +48,7 @@ def test_sources_hold_the_incident(incident: Project) -> None:
 
 def test_summary_reproduces_the_incident(incident: Project) -> None:
     rows = incident.query(
-        "select cohort, product, properties, on_in_salesforce, on_in_truth,"
+        "select cohort, product, properties, on_in_salesforce, should_be_on,"
         " missing_in_salesforce, mismatched from crm.sfdc_dbx.feature_sync_summary"
     )
     summary = {(cohort, product): counts for cohort, product, *counts in rows}
@@ -102,8 +108,8 @@ def test_census_relation_equals_the_plain_query(incident: Project, relation: str
         prefix = source.removesuffix("_enabled")
         columns += [
             f"coalesce(feat.{source}, false)",
-            f"feat.{prefix}_enabled_at",
-            f"feat.{prefix}_updated_at",
+            f"cast(feat.{prefix}_enabled_at as date)",
+            f"cast(feat.{prefix}_updated_at as date)",
         ]
     plain = incident.query(
         f"select {', '.join(columns)} from {SALESFORCE} sf"
@@ -118,24 +124,26 @@ def test_census_relation_equals_the_plain_query(incident: Project, relation: str
 
 def test_the_loop_from_incident_to_proof(loop: Project) -> None:
     before = loop.dbt("test", *INCIDENT)
-    assert failures(before) == {POST_SYNC_TEST: 2815}
-    assert f"Failure in test {POST_SYNC_TEST}" in loop.output
+    assert failures(before) == {PROOF: 2815}
+    assert f"Failure in test {PROOF}" in loop.output
 
     assert simulate_sync(loop, "{relation: product_property_feature_sync}")
     assert "2815 updated, 0 unmatched" in loop.output
 
     after = loop.dbt("test", *INCIDENT)
     assert after.success, failures(after)
-    assert mismatches(loop) == 0
+    assert loop.count("crm.sfdc_dbx.product_property_feature_sync") == 0
+    assert mismatches(loop) == 2815  # as of the last build
 
+    assert loop.dbt("build", *INCIDENT).success, loop.output
+    assert mismatches(loop) == 0
     synced = contents(loop)
-    assert not synced["sfdc_dbx.product_property_feature_sync"]
     assert loop.dbt("build", *INCIDENT).success, loop.output
     assert contents(loop) == synced
 
 
 def test_every_single_mismatch_fails_the_test_after_the_sync(loop: Project) -> None:
-    """The proof does not depend on the intermediate model, and one wrong flag is enough."""
+    """The proof does not depend on the comparison, and one wrong flag is enough."""
     assert simulate_sync(loop, "{relation: product_property_feature_sync}")
     for flag in FLAGS_AND_SOURCES:
         loop.query(
@@ -143,10 +151,10 @@ def test_every_single_mismatch_fails_the_test_after_the_sync(loop: Project) -> N
             f" where id = (select min(id) from {SALESFORCE} where not {flag})"
         )
     loop.query("create or replace view crm.sfdc_dbx.product_property_feature_sync as select 1")
-    result = loop.dbt("test", "--select", POST_SYNC_TEST, *INCIDENT)
-    differing = loop.count("crm.sfdc_dbx_staging.int_product_property_features", "is_mismatched")
+    result = loop.dbt("test", "--select", PROOF, *INCIDENT)
+    differing = loop.count("crm.sfdc_dbx_staging.int_product_properties_compared", "is_mismatched")
     assert 0 < differing <= len(FLAGS_AND_SOURCES)
-    assert failures(result) == {POST_SYNC_TEST: differing}
+    assert failures(result) == {PROOF: differing}
 
 
 @pytest.mark.slow
@@ -157,6 +165,7 @@ def test_backfill_in_batches_repairs_exactly_its_cohort(loop: Project) -> None:
         arguments = f"{{relation: product_property_feature_backfill, batch_number: {number}}}"
         assert simulate_sync(loop, arguments)
         assert f"{46 if number == 26 else 50} updated" in loop.output
+    assert loop.dbt("run", *INCIDENT).success, loop.output
     cohort = loop.query(
         "select mismatched from crm.sfdc_dbx.feature_sync_summary"
         " where cohort = 'as_of_date' and product = 'All products'"
@@ -184,7 +193,9 @@ def test_new_properties_are_right_from_the_first_day(loop: Project) -> None:
     )
     assert len(created) == on_at_once
     assert all(name for (name,) in created)
-    differing = loop.query("select distinct reverse_etl_id_c from crm.sfdc_dbx.feature_mismatches")
+    differing = loop.query(
+        "select reverse_etl_id_c from crm.sfdc_dbx.product_property_feature_sync"
+    )
     assert len(differing) == 2815
     assert not {key for (key,) in differing} & {*new}
     assert simulate_sync(loop, "{relation: product_property_create}")
@@ -192,7 +203,7 @@ def test_new_properties_are_right_from_the_first_day(loop: Project) -> None:
 
 
 def test_what_salesforce_has_is_not_created(loop: Project) -> None:
-    """Deleted there, or its sync key taken: the first is settled by a var, the second named."""
+    """Deleted there, or its sync key taken: a var decides the first, the second is reported."""
     create = "crm.sfdc_dbx.product_property_create"
     deleted, taken = (
         id for (id,) in loop.query(f"select snappt_property_id_c from {create} order by 1 limit 2")
@@ -203,17 +214,20 @@ def test_what_salesforce_has_is_not_created(loop: Project) -> None:
         f" select 'taken' as id, 'prop_{taken}' as reverse_etl_id_c, '0' as snappt_property_id_c"
     )
     assert loop.count(create) == 348
-    test = "every_new_property_can_be_created"
-    result = loop.dbt("test", "--select", test, *INCIDENT)
-    assert result.success
-    assert failures(result) == {test: 1}
+    test = "assert_everything_can_be_synced"
     again = ("--vars", "{as_of_date: 2025-11-21, recreate_deleted_properties: true}")
-    assert loop.dbt("run", "--select", "stg_salesforce__property_ids", *again).success
+    result = loop.dbt("build", *again)
+    assert result.success, loop.output
+    assert failures(result) == {test: 1}
+    reason = loop.query(
+        "select reverse_etl_id_c, sync_exception from crm.sfdc_dbx.product_property_sync_exceptions"
+    )
+    assert reason == [(f"prop_{taken}", "sync_key_taken")]
     assert loop.count(create, f"snappt_property_id_c = '{deleted}'") == 1
     assert loop.count(create) == 349
 
 
-def test_the_history_tells_how_long_it_took(loop: Project) -> None:
+def test_the_history_says_how_long_it_took(loop: Project) -> None:
     """One row a run and product, kept by a full refresh, and the time until nothing differed."""
     history, zero = "crm.sfdc_dbx.feature_accuracy_history", "crm.sfdc_dbx.feature_time_to_zero"
     total = "product = 'All products'"
@@ -244,10 +258,37 @@ def test_dates_are_compared_when_asked(loop: Project) -> None:
     assert loop.dbt("run", *asked).success, loop.output
     assert mismatches(loop) == 2815 + 240
     assert loop.count("crm.sfdc_dbx.feature_mismatches", "mismatch_kind = 'dates_differ'") >= 240
-    proof = ("test", "--select", POST_SYNC_TEST, *asked)
-    assert failures(loop.dbt(*proof)) == {POST_SYNC_TEST: 2815 + 240}
+    proof = ("test", "--select", PROOF, *asked)
+    assert failures(loop.dbt(*proof)) == {PROOF: 2815 + 240}
     assert simulate_sync(loop, "{relation: product_property_feature_sync}", *asked)
     assert loop.dbt(*proof).success
+
+
+ONLY_PROOF = ("--select", PROOF)
+SELECTIONS = {
+    "everything": (),
+    "all but one model": ("--exclude", "product_property_create"),
+    "what a model needs": ("--select", "+product_property_feature_sync"),
+    "the proof alone": ONLY_PROOF,
+    "seeds": ("--select", "resource_type:seed"),
+}
+
+
+def test_a_build_proves_nothing_and_keeps_the_seeds_whatever_is_selected(
+    loop: Project, subtests: pytest.Subtests
+) -> None:
+    """Before the sync there are 2,815 mismatches, and after it a build must not undo it."""
+    assert simulate_sync(loop, "{relation: product_property_create}")
+    for name, selection in SELECTIONS.items():
+        with subtests.test(name):
+            assert loop.dbt("build", *selection, *INCIDENT).success, loop.output
+            assert loop.count(SALESFORCE) == 17102 + 350
+    loop.query("drop table crm.sfdc_dbx_staging.int_product_properties_at_build")
+    assert not loop.dbt("build", *ONLY_PROOF, GUARD_TEST, "feature_mismatches", *INCIDENT).success
+    assert loop.dbt("run", "--select", "int_product_properties_at_build", *INCIDENT).success
+    assert not loop.dbt("test", *ONLY_PROOF, *INCIDENT).success
+    assert not loop.dbt("retry").success  # of a test that failed
+    assert failures(loop.dbt("test", "--selector", "after_sync", *INCIDENT)) == {PROOF: 2815}
 
 
 def test_moving_salesforce_to_unity_catalog_changes_one_var(loop: Project) -> None:

@@ -19,7 +19,7 @@ from conftest import (
     CENSUS_RELATIONS,
     EMAIL,
     INCIDENT,
-    POST_SYNC_TEST,
+    PROOF,
     PROPERTIES,
     ROOT,
     Project,
@@ -168,8 +168,8 @@ def test_nothing_private_is_written(loop: Project) -> None:
     assert len(secrets) > 4
     with mock.patch.dict(os.environ, secrets):
         assert loop.dbt("run", *INCIDENT).success, loop.output
-        failed = failures(loop.dbt("test", "--select", POST_SYNC_TEST, *INCIDENT))
-        assert failed == {POST_SYNC_TEST: 2815}
+        failed = failures(loop.dbt("test", "--select", PROOF, *INCIDENT))
+        assert failed == {PROOF: 2815}
         assert loop.dbt("docs", "generate", "--static", *INCIDENT).success, loop.output
     assert "Got 2815 results" in (loop.path / "logs" / "dbt.log").read_text()
     assert not written(loop.path, "dapi0123456789marker", PROPERTIES, EMAIL)

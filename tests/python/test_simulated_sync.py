@@ -1,7 +1,7 @@
 """The simulated sync does what Census documents for an Update sync."""
 
 import pytest
-from conftest import POST_SYNC_TEST, SOURCE_TABLES, Project, failures, simulate_sync
+from conftest import PROOF, SOURCE_TABLES, Project, failures, simulate_sync
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 SYNC = "crm.sfdc_dbx.product_property_feature_sync"
@@ -92,8 +92,8 @@ def assert_the_loop_ends(loop: Project, at_most: int) -> None:
     """Prove that what differs is offered, and that nothing differs once it is synced."""
     left = loop.count(SYNC)
     assert 0 < left <= at_most
-    proof = ("test", "--select", POST_SYNC_TEST, *NEXT_DAY)
-    assert failures(loop.dbt(*proof)) == {POST_SYNC_TEST: left}
+    proof = ("test", "--select", PROOF, *NEXT_DAY)
+    assert failures(loop.dbt(*proof)) == {PROOF: left}
     assert simulate_sync(loop, "{relation: product_property_feature_sync}")
     assert f"{left} updated, 0 unmatched" in loop.output
     assert loop.dbt(*proof).success, loop.output

@@ -15,6 +15,7 @@ select
     salesforce_records,
     exceptions,
     unmatched_records,
+    records_to_update,
     application_properties,
     properties_to_create,
     flags_on_in_salesforce,

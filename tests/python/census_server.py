@@ -1,0 +1,161 @@
+"""A server on this machine that speaks Census's API, as documented for v1 and v2."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+# As https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run shows a run.
+RUN = {
+    "id": 94,
+    "sync_id": 52,
+    "source_record_count": 2815,
+    "source_record_updates": 2815,
+    "source_record_deletes": 0,
+    "source_record_invalids": 0,
+    "records_processed": 2815,
+    "records_updated": 2815,
+    "records_failed": 0,
+    "error_code": None,
+    "error_message": None,
+    "error_detail": None,
+    "status": "completed",
+    "canceled": False,
+    "full_sync": True,
+}
+
+
+@dataclass
+class Answer:
+    """One answer of the server: a status, a body and headers; or no answer at all."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0  # until it comes
+    drips: float = 0  # seconds between its bytes
+    is_reset: bool = False  # instead of an answer
+
+
+def data(**values: object) -> Answer:
+    """Return a good answer."""
+    return Answer(body={"status": "success", "data": values})
+
+
+def run(**values: object) -> Answer:
+    """Return a run as Census reports it, with some values changed."""
+    return data(**RUN | values)
+
+
+STARTED = data(sync_run_id=94)
+
+
+def record(key: str | None, message: str | None, **values: object) -> dict[str, Any]:
+    """Return a record as Census reports it, with the values that were sent."""
+    payload = {"Reverse_ETL_ID__c": key, "Name": "Secret Towers", "Email": "someone@example.com"}
+    times = dict.fromkeys(("batch_started_at", "batch_completed_at"), "2026-11-20T06:00:00Z")
+    found = {"identifier": key, "operation": "upsert", "status_message": message}
+    return {"record_payload": payload, **times, "status": "rejected", **found, **values}
+
+
+@dataclass
+class Server:
+    """Gives `answers` one after the other, the last one for ever.
+
+    Requests for a sync's configuration or a run's records are answered from `sync` and `records`
+    instead, if given; an entry of `faults` comes first, once, by the part after the last slash.
+    """
+
+    port: int
+    version: str = "v2"
+    answers: list[Answer] = field(default_factory=list)
+    sync: dict[str, Any] | None = None
+    records: dict[str, Sequence[dict[str, Any]]] | None = None
+    faults: dict[str, list[Answer]] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Return the address of the API."""
+        return f"http://127.0.0.1:{self.port}/api/{self.version}"
+
+    def answer_to(self, method: str, path: str) -> Answer:
+        """Return what a request gets."""
+        parts = urlsplit(path)
+        if faults := self.faults.get(path.rpartition("/")[2]):
+            return faults.pop(0)
+        if method == "GET" and self.sync is not None and parts.path.endswith("/syncs/52"):
+            return data(**self.sync)
+        if self.records is not None and parts.path.endswith("/sync_runs/94/records"):
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            size = min(int(query["per_page"]), 100)
+            first = (int(query["page"]) - 1) * size
+            page = list(self.records.get(query["status"], [])[first : first + size])
+            return Answer(body={"status": "success", "data": page})
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Keeps what comes in and answers."""
+
+    protocol_version = "HTTP/1.1"
+    server_state: Server
+
+    def answer(self) -> None:
+        """Give an answer."""
+        state = self.server_state
+        state.requests.append((self.command, self.path))
+        state.keys.append(self.headers["Authorization"])
+        state.times.append(time.monotonic())
+        answer = state.answer_to(self.command, self.path)
+        time.sleep(answer.seconds)
+        if answer.is_reset:
+            linger = struct.pack("ii", 1, 0)  # so that closing sends a reset
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RD)
+            self.connection.close()
+            return
+        body = (answer.body if isinstance(answer.body, str) else json.dumps(answer.body)).encode()
+        self.send_response(answer.status)
+        for name, value in ({"Content-Length": str(len(body))} | answer.headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        for start in range(0, len(body), 1 if answer.drips else len(body)):
+            self.wfile.write(body[start : start + 1] if answer.drips else body)
+            time.sleep(answer.drips)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_: object) -> None:
+        """Be silent."""
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Does not print when a client has gone away, and does not wait for one that hangs."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, *_: object) -> None:
+        """Be silent."""
+
+
+def serve(version: str = "v2") -> Iterator[Server]:
+    """Yield a server that runs until the test has ended."""
+    handler = type("OneHandler", (Handler,), {})
+    with QuietServer(("127.0.0.1", 0), handler) as http:
+        handler.server_state = Server(http.server_address[1], version)
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        yield handler.server_state
+        http.shutdown()
+        thread.join()
