@@ -193,7 +193,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def read_key(scope: str | None, name: str | None) -> tuple[str, str]:
+def read_key(scope: str | None, name: str | None, version: str) -> tuple[str, str]:
     """Return the API key and where it comes from, or raise Unclear, which never quotes it."""
     if scope:
         place = f"the secret {name} in the scope {scope}"
@@ -211,10 +211,14 @@ def read_key(scope: str | None, name: str | None) -> tuple[str, str]:
         key = os.environ.get(place, "")
     key = key.strip()
     if not key:
-        raise Unclear(f"There is no API key in {place}. Put {KEYS['v2']} of the API there.")
-    # Checked here because http.client quotes a header that it refuses in its error.
-    if not re.fullmatch(r"[!-~]+", key):
-        raise Unclear(f"The API key in {place} has a character that no key has. Copy it again.")
+        raise Unclear(f"There is no API key in {place}. Put {KEYS[version]} of the API there.")
+    # Checked here because http.client quotes a header that it refuses in its error. The key is
+    # hidden in what Census returns, where a short one could hide words that are needed.
+    if not re.fullmatch(r"[!-~]{8,}", key):
+        raise Unclear(
+            f"The API key in {place} has fewer than 8 characters, or one that no key has. Copy it "
+            "again."
+        )
     return key, place
 
 
@@ -291,7 +295,7 @@ def one_line(value: object, limit: int) -> str:
     """Return printable text on one line; the word that the limit cuts is left out."""
     text = str(value)
     line = " ".join("".join(c if c.isprintable() else " " for c in text[:limit]).split())
-    return line if len(text) <= limit else line.rpartition(" ")[0]
+    return line if len(text) <= limit else f"{line.rpartition(' ')[0]} ...".strip()
 
 
 def without_quoted(text: str, quote: str) -> str:
@@ -310,7 +314,7 @@ def without_quoted(text: str, quote: str) -> str:
 
 def masked(text: object, sync_key: str = "") -> str:
     """Return a message of Census or Salesforce on one line of 300 characters, without values."""
-    line = one_line(html.unescape(one_line(text or "", 4000)), 4000)
+    line = one_line(html.unescape(one_line(text or "", 2000)), 2000)
     if len(sync_key) >= 4:  # else some messages would give each record a reason of its own
         line = line.replace(sync_key, "<key>")
     line = APOSTROPHE.sub("\0", line.translate(QUOTES))
@@ -437,18 +441,16 @@ class Census:
         except (ValueError, RecursionError):
             body = None
         body = body if isinstance(body, dict) else {}
-        message = masked(body.get("message")) or "none"
+        message = masked(body.get("message")) or "no message"
         if status == 409 or SAYS_RUNNING.search(message):
             raise Unclear(
-                f"Census answered that a run is going on when {what} (message: {message}). Wait "
+                f"Census answered that a run is going on when {what} ({message}). Wait "
                 "for the end of that run, then try again."
             )
         data = body.get("data")
         if not response.ok or body.get("status") != "success" or not isinstance(data, kind):
-            raise Unclear(
-                f"Census answered {status} in an unknown form when {what} (message: {message}). "
-                f"Look at it in Census. {unsure}"
-            )
+            form = " in an unknown form" if response.ok else ""
+            raise Unclear(f"Census answered {status}{form} when {what} ({message}). {unsure}")
         return data
 
     def _clean(self, value: dict[str, Any]) -> dict[str, Any]:
@@ -906,18 +908,20 @@ def facts_of(sync: dict[str, Any]) -> Facts:
         "paused": sync.get("paused"),
     }
     triggers = part_of(sync, "mode", "triggers")
+    triggers = triggers if isinstance(triggers, dict) else None
     schedule = part_of(triggers, "schedule")
     if schedule is None and "schedule_frequency" in sync:
         names = ("frequency", "day", "hour", "minute")
         schedule = {name: sync.get(f"schedule_{name}") for name in names}
         schedule["cron_expression"] = sync.get("cron_expression")
-    if frequency := part_of(schedule, "frequency"):
+    if frequency := str(part_of(schedule, "frequency") or ""):
         names = SCHEDULE_PARTS.get(frequency, ("day", "hour", "minute"))
         details = [f"{name} {schedule[name]}" for name in names if schedule.get(name)]
-        settings["schedule"] = ", ".join([str(frequency), *details])
-        is_live = frequency == "continuous"
-        settings["mode"] = settings["mode"] or ("live" if is_live else "triggered")
-    if isinstance(triggers, dict) or schedule:
+        settings["schedule"] = ", ".join([frequency, *details])
+        settings["mode"] = settings["mode"] or (
+            "live" if frequency == "continuous" else "triggered"
+        )
+    if triggers is not None or frequency:
         others = {name for name, value in (triggers or {}).items() if value and name != "schedule"}
         others |= {"dbt_cloud"} if sync.get("trigger_on_dbt_cloud_rebuild") else set()
         settings["other triggers"] = ", ".join(sorted(others)) or "none"
@@ -938,7 +942,7 @@ def facts_of(sync: dict[str, Any]) -> Facts:
             "NULL handling": None if nulls is None else "synced" if nulls else "left out",
             "existing value": "kept" if mapping.get("preserve_values") else "overwritten",
         }
-        to = str(mapping.get("to"))
+        to = one_line(mapping.get("to"), 200)
         if to in found:  # a second mapping to the same field
             facts["mapping"] = f"{found[to]['mapping']} and {facts['mapping']}"
         found[to] = facts
@@ -1056,7 +1060,7 @@ def run_command(arguments: argparse.Namespace, settings: Settings, today: date) 
         try:
             url = read_api_url()
             warn_of_v1(url, today)
-            key, place = read_key(arguments.secret_scope, arguments.secret_key)
+            key, place = read_key(arguments.secret_scope, arguments.secret_key, version_of(url))
             with contextlib.closing(Census(url, key, place, settings)) as census:
                 arguments.run(census, arguments, settings, result)
         except Stop as stop:

@@ -8,8 +8,8 @@
 With --records the page also shows why Salesforce rejected records: FILE is what
 `census.py records --output FILE` writes.
 
-The program only reads, from the marts of the last build. The CSV is RFC 4180 in UTF-8. Both files
-are replaced together or not at all. Exit codes:
+The program reads the marts of the last build and changes nothing. The CSV is RFC 4180 in UTF-8.
+Both files are replaced together or not at all. Exit codes:
 
     0  the files are written, whatever they say
     1  the files could not be written, or the last build is for another day
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import accumulate, groupby, pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -41,18 +41,19 @@ from markupsafe import Markup
 
 ALL = "All products"
 KINDS = ("missing", "left on", "never set", "only dates")
-AGES = ("Less than a day", "1 to 7 days", "8 to 30 days", "More than 30 days", "Unknown")
-MOST_DAYS = 14  # shown one by one; the others by month
+# Whole days that something has been wrong for, up to and without the number.
+AGES = {"Less than a day": 1, "1 to 7 days": 8, "8 to 30 days": 31, "More than 30 days": math.inf}
+UNKNOWN = "Unknown"
+MOST_DAYS = 10  # shown one by one; the others by month
 MOST_POINTS = 100  # of the history
 MOST_EXAMPLES = 5  # for each reason
 MOST_REJECTED = 50  # properties shown
-MOST_REASONS = 20  # shown, and KEPT_REASONS counted one by one
-KEPT_REASONS = 1_000
-HOURS_BETWEEN_BUILDS = 24
+MOST_REASONS, KEPT_REASONS = 20, 1_000  # shown; counted one by one
+BUILD_IS_OLD_AFTER = 24  # hours
 
 
 class State(NamedTuple):
-    """How good something is, by a word, a symbol and a class of the style sheet."""
+    """How good something is: a word, a symbol, and a class of the style sheet."""
 
     word: str
     symbol: str
@@ -69,7 +70,7 @@ STOPPED = State("Stopped", "■", "bad")
 
 @dataclass(frozen=True)
 class Facts:
-    """The last build, and the vars that the page depends on."""
+    """The last build, the guard, and the vars that the page depends on."""
 
     built_at: datetime
     as_of_date: date
@@ -77,12 +78,6 @@ class Facts:
     salesforce_url: str | None
     records_to_update: int
     properties_to_create: int
-
-
-@dataclass(frozen=True)
-class Guard:
-    """The guard's state, and its verdict in words."""
-
     is_tripped: bool
     verdict: str
 
@@ -100,28 +95,11 @@ class Summary:
     mismatched: int
 
     @property
-    def kinds(self) -> tuple[int, ...]:
+    def kinds(self) -> list[int]:
         """Properties by kind of mismatch, in the order of KINDS; for one product only."""
-        flags = (
-            self.missing_in_salesforce,
-            self.left_on_in_salesforce,
-            self.never_set_in_salesforce,
-        )
-        return (*flags, self.mismatched - sum(flags))
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """Wrong properties by day of creation and age of the oldest difference; of one product or ALL.
-
-    `properties` is the number of properties created that day, right or wrong.
-    """
-
-    created_on: date | None
-    age: str
-    product: str
-    mismatched: int
-    properties: int | None
+        flags = [self.missing_in_salesforce, self.left_on_in_salesforce]
+        flags.append(self.never_set_in_salesforce)
+        return [*flags, self.mismatched - sum(flags)]
 
 
 @dataclass(frozen=True)
@@ -143,10 +121,6 @@ class Run:
     def right(self) -> str:
         """The share in words."""
         return "unknown" if self.share is None else percent(self.share)
-
-    def rank(self) -> float:
-        """Return what sorts the worst run first: unknown is worst."""
-        return -1 if self.share is None else self.share
 
 
 @dataclass(frozen=True)
@@ -177,7 +151,7 @@ class Finding:
     reason: str
     what_to_do: str
     records: int
-    mismatched: int | None
+    mismatched: int
     salesforce_id: str | None
     property_name: str | None
     property_id: str | None
@@ -203,38 +177,32 @@ class Source:
     warn_after: float
     error_after: float | None = None
 
-    def age(self, now: datetime) -> timedelta:
-        """Return how old it is; only where that is known."""
-        return max(now - self.newest_at, timedelta())
+    def age(self, now: datetime) -> int:
+        """Return how many minutes old it is; only where that is known."""
+        return max((now - self.newest_at) // timedelta(minutes=1), 0)
 
     def state(self, now: datetime) -> State:
         """Return how fresh it is."""
         if not self.newest_at:
             return State("unknown", "○", "quiet")
-        hours = self.age(now) / timedelta(hours=1)
+        hours = (now - self.newest_at) / timedelta(hours=1)
         if self.error_after and hours > self.error_after:
             return State("too old", "■", "bad")
         return State("old", "▲", "warn") if hours > self.warn_after else State("fresh", "●", "good")
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """A property that is wrong and was rejected."""
-
-    property_name: str | None
-    salesforce_id: str
-    products: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Rejections:
-    """Records that did not reach Salesforce: by reason, and those that are wrong."""
+    """Records that did not reach Salesforce.
+
+    `reasons` has each reason with its records and its wrong properties; `properties` the first of
+    the wrong ones, each with its Salesforce id, name, products and reason.
+    """
 
     records: int
-    reasons: Sequence[tuple[str, int, int]]  # with the number of records, and of wrong properties
-    rejected: Sequence[Rejected]  # not more than MOST_REJECTED
-    wrong: int  # properties that are wrong and were rejected
+    reasons: Sequence[tuple[str, int, int]]
+    wrong: int
+    properties: Sequence[tuple[str, str | None, str, str]]
 
 
 @dataclass(frozen=True)
@@ -243,9 +211,10 @@ class Report:
 
     read_at: datetime
     facts: Facts
-    guard: Guard
     summary: Sequence[Summary]
-    wrong: Sequence[Wrong]
+    wrong_by_day: Mapping[date | None, Counter[str]]  # wrong properties by product, and ALL
+    wrong_by_age: Mapping[str, Counter[str]]
+    created: Mapping[date | None, int]  # properties by day of creation
     runs: Sequence[Run]
     rises: Sequence[Rise]
     adoption: Sequence[Adoption]
@@ -263,23 +232,14 @@ class Report:
 
     @property
     def products(self) -> list[Summary]:
-        """The products, those with most mismatches first."""
-        return [row for row in self.summary if row.cohort == "all" and row.product != ALL]
+        """The products that differ, the most mismatches first."""
+        rows = [row for row in self.summary if row.cohort == "all" and row.mismatched]
+        return [row for row in rows if row.product != ALL]
 
     @property
     def ages(self) -> list[Source]:
-        """What can be too old: the sources and the last build."""
-        return [*self.sources, Source("Last build", self.facts.built_at, HOURS_BETWEEN_BUILDS)]
-
-    @property
-    def points(self) -> list[Run]:
-        """The history, thinned: the worst of every few runs, and the last one unchanged."""
-        if len(self.runs) <= MOST_POINTS:
-            return list(self.runs)
-        *earlier, last = self.runs
-        starts = range(0, len(earlier), self.runs_per_point)
-        chunks = (earlier[start : start + self.runs_per_point] for start in starts)
-        return [*(min(chunk, key=Run.rank) for chunk in chunks), last]
+        """What can be too old."""
+        return [*self.sources, Source("Last build", self.facts.built_at, BUILD_IS_OLD_AFTER)]
 
     @property
     def runs_per_point(self) -> int:
@@ -287,28 +247,41 @@ class Report:
         return -(-(len(self.runs) - 1) // (MOST_POINTS - 1))
 
     @property
+    def points(self) -> list[Run]:
+        """The history, thinned: the worst of every few runs, and the last one unchanged."""
+        if len(self.runs) <= MOST_POINTS:
+            return list(self.runs)
+        starts = range(0, len(self.runs) - 1, self.runs_per_point)
+        chunks = (self.runs[:-1][start : start + self.runs_per_point] for start in starts)
+        worst = (
+            min(chunk, key=lambda run: -1 if run.share is None else run.share) for chunk in chunks
+        )
+        return [*worst, self.runs[-1]]
+
+    @property
     def needs(self) -> list[tuple[str, str]]:
         """What needs attention besides the mismatches: a text, and the section that explains it."""
-        exceptions, issues = records_of(self.exceptions), records_of(self.issues)
-        new = self.facts.properties_to_create
-        found = [
-            (f"{source.name}: {duration(source.age(self.read_at))} old", "freshness")
-            for source in self.ages
-            if source.state(self.read_at).style in ("warn", "bad")
+        old = [
+            source for source in self.ages if source.state(self.read_at).style in ("warn", "bad")
         ]
-        if exceptions:
-            found.append((f"{counted(exceptions, 'record')} cannot be synced", "exceptions"))
-        if issues:
-            found.append((counted(issues, "matching issue"), "issues"))
-        if new:
-            to_create = counted(new, "property", "properties")
-            found.append((f"{to_create} to be created in Salesforce", "syncs"))
-        return found
+        new = counted(self.facts.properties_to_create, "property", "properties")
+        texts = {
+            "exceptions": f"{counted(records_of(self.exceptions), 'record')} cannot be synced",
+            "issues": counted(records_of(self.issues), "matching issue"),
+            "syncs": f"{new} to be created in Salesforce",
+        }
+        return [
+            *(
+                (f"{each.name}: {duration(each.age(self.read_at))} old", "freshness")
+                for each in old
+            ),
+            *((text, section) for section, text in texts.items() if not text.startswith("0 ")),
+        ]
 
     @property
     def state(self) -> State:
         """The verdict."""
-        if self.guard.is_tripped:
+        if self.facts.is_tripped:
             return STOPPED
         if self.facts.records_to_update:
             return TO_BE_REPAIRED
@@ -318,38 +291,36 @@ class Report:
     def headline(self) -> str:
         """The verdict in one line."""
         properties = counted(self.total.properties, "property", "properties")
-        if self.guard.is_tripped:
+        if self.facts.is_tripped:
             return "Nothing reaches Census: the guard is tripped"
         if self.total.mismatched:
             return f"Salesforce is wrong about {self.total.mismatched:,} of {properties}"
-        if count := len(self.needs):
-            things = "one thing needs" if count == 1 else f"{count} things need"
-            return f"Nothing to repair in {properties}, but {things} attention"
+        if self.needs:
+            need = "things need" if len(self.needs) > 1 else "thing needs"
+            return f"Nothing to repair in {properties}, but {len(self.needs)} {need} attention"
         return f"Salesforce is right about all {properties}"
 
     @property
     def lead(self) -> str:
         """What the verdict means; a single sentence where it is the guard's."""
-        if self.guard.is_tripped:
-            return self.guard.verdict
-        if self.state == IN_ORDER:
+        if self.facts.is_tripped:
+            return self.facts.verdict
+        wrong, repairable = self.total.mismatched, self.facts.records_to_update
+        if not wrong and self.needs:
+            return "No product differs as of the last build, but somebody should look at this:"
+        if not wrong:
             return "Every product that is on shows as on in Salesforce, and every other one as off."
-        if not self.total.mismatched:
-            return "Every record in Salesforce matches, as of the last build."
-        repairable = self.facts.records_to_update
         if not repairable:
-            return "No sync can repair what is wrong, because these records cannot be synced."
-        stuck = self.total.mismatched - repairable
-        sentences = [f"A sync repairs {repairable:,} of them, and {stuck:,} cannot be synced."]
-        if not stuck:
-            sentences = ["A sync repairs all of them." if repairable > 1 else "A sync repairs it."]
+            return "No sync can repair them: these records cannot be synced."
+        stuck = wrong - repairable
+        what = f"{repairable:,} of them, and {stuck:,} cannot be synced" if stuck else "all of them"
         cohorts = {row.cohort: row.mismatched for row in self.summary if row.product == ALL}
-        if new := cohorts.get("as_of_date"):
-            others = self.total.mismatched - new
-            rest = f", the other {others:,} on other days" if others else ""
-            created = f"{new:,} {'was' if new == 1 else 'were'} created on"
-            sentences.append(f"{created} {day(self.facts.as_of_date)}{rest}.")
-        return " ".join(sentences)
+        new = cohorts.get("as_of_date", 0)
+        rest = f", the other {wrong - new:,} on other days" if new < wrong else ""
+        created = (
+            f" {new:,} {'was' if new == 1 else 'were'} created on {day(self.facts.as_of_date)}"
+        )
+        return f"A sync repairs {what}.{created}{rest}." if new else f"A sync repairs {what}."
 
 
 # --- Reading ----------------------------------------------------------------------------------
@@ -362,7 +333,10 @@ FACTS = """
         '{{ var("as_of_date") or "" }}' as asked_day,
         '{{ var("salesforce_base_url") or "" }}' as salesforce_url,
         coalesce(guard.records_to_update, 0) as records_to_update,
-        coalesce(guard.properties_to_create, 0) as properties_to_create
+        coalesce(guard.properties_to_create, 0) - (
+            select count(*) from {{ ref('product_property_sync_exceptions') }}
+            where sync_exception = 'sync_key_taken'
+        ) as properties_to_create
     from {{ ref('feature_sync_summary') }} as summary
     left join {{ ref('feature_sync_guard') }} as guard on true
     where
@@ -376,52 +350,12 @@ SUMMARY = """
     from {{ ref('feature_sync_summary') }}
     order by mismatched desc, product
 """
-WRONG = """
-    with mismatches as (
-        select
-            salesforce_id,
-            product,
-            cast(created_at as date) as created_on,
-            min(mismatched_since_at) over (partition by salesforce_id) as since_at
-        from {{{{ ref('feature_mismatches') }}}}
-    ),
-
-    aged as (
-        select
-            salesforce_id,
-            product,
-            created_on,
-            case
-                when since_at is null then '{ages[4]}'
-                when since_at > timestamp '{end}' - interval '1' day then '{ages[0]}'
-                when since_at > timestamp '{end}' - interval '8' day then '{ages[1]}'
-                when since_at > timestamp '{end}' - interval '31' day then '{ages[2]}'
-                else '{ages[3]}'
-            end as age
-        from mismatches
-    ),
-
-    counted as (
-        select
-            created_on,
-            age,
-            coalesce(product, 'All products') as product,
-            count(distinct salesforce_id) as mismatched
-        from aged
-        group by grouping sets ((created_on, age, product), (created_on, age))
-    ),
-
-    created as (
-        select
-            cast(created_at as date) as created_on,
-            count(*) as properties
-        from {{{{ ref('int_product_properties_at_build') }}}}
-        group by cast(created_at as date)
-    )
-
-    select counted.*, created.properties
-    from counted
-    left join created on counted.created_on = created.created_on
+CREATED = """
+    select
+        cast(created_at as date) as created_on,
+        count(*) as properties
+    from {{ ref('int_product_properties_at_build') }}
+    group by cast(created_at as date)
 """
 RUNS = """
     select measured_at, properties, mismatched, is_guard_tripped
@@ -444,48 +378,35 @@ ADOPTION = """
     where started_month = 'all'
     order by properties_on desc, product
 """
-FINDINGS = """
+FINDINGS = f"""
     with findings as (
         select
-            {reason} as reason,
+            {{reason}} as reason,
             what_to_do,
             salesforce_id,
             property_name,
             snappt_property_id_c as property_id,
-            count(*) over (partition by {reason}) as records,
-            {mismatched} as mismatched,
+            count(*) over (partition by {{reason}}) as records,
+            count(case when {{is_wrong}} then 1 end) over (partition by {{reason}}) as mismatched,
             row_number() over (
-                partition by {reason} order by {first}, salesforce_id, snappt_property_id_c
+                partition by {{reason}}
+                order by case when {{is_wrong}} then 1 else 2 end, salesforce_id, property_name
             ) as place
-        from {{{{ ref('{mart}') }}}}
+        from {{{{{{{{ ref('{{mart}}') }}}}}}}}
     )
 
     select reason, what_to_do, records, mismatched, salesforce_id, property_name, property_id
     from findings
-    where place <= {most}
+    where place <= {MOST_EXAMPLES}
     order by records desc, reason, place
 """
 EXCEPTIONS = FINDINGS.format(
     mart="product_property_sync_exceptions",
     reason="sync_exception",
-    mismatched="count(case when is_mismatched then 1 end) over (partition by sync_exception)",
-    first="case when is_mismatched then 1 else 2 end",
-    most=MOST_EXAMPLES,
+    is_wrong="is_mismatched and salesforce_id is not null",
 )
-ISSUES = FINDINGS.format(
-    mart="feature_matching_issues",
-    reason="issue",
-    mismatched="cast(null as int)",
-    first="property_name",
-    most=MOST_EXAMPLES,
-)
+ISSUES = FINDINGS.format(mart="feature_matching_issues", reason="issue", is_wrong="false")
 SYNCS = """
-    {%- set syncs = [] %}
-    {%- for exposure in graph.exposures.values() if execute and exposure.meta.operation %}
-        {%- for node in exposure.depends_on.nodes if node in graph.nodes %}
-            {%- do syncs.append((exposure, graph.nodes[node])) %}
-        {%- endfor %}
-    {%- endfor %}
     with wrong as (
         select reverse_etl_id_c from {{ ref('int_product_properties_at_build') }}
         where is_mismatched and sync_exception is null
@@ -494,16 +415,21 @@ SYNCS = """
     syncs as (
         select '' as label, '' as url, '' as relation, 0 as offered, 0 as mismatched
         where false
-        {%- for exposure, node in syncs %}
+        {%- for exposure in graph.exposures.values() if execute and exposure.meta.operation %}
+        {%- for id in exposure.depends_on.nodes if id in graph.nodes %}
+        {%- set node = graph.nodes[id] %}
         union all
         select
             {{ dbt.string_literal(dbt.escape_single_quotes(exposure.label or exposure.name)) }},
             {{ dbt.string_literal(dbt.escape_single_quotes(exposure.url or '')) }},
             '{{ node.name }}',
             count(*),
-            {{ 'null' if node.name == 'product_property_create' else 'count(wrong.reverse_etl_id_c)' }}
+            {% if node.name == 'product_property_create' %}null{% else -%}
+            count(wrong.reverse_etl_id_c)
+            {%- endif %}
         from {{ node.relation_name }} as offered
         left join wrong on offered.reverse_etl_id_c = wrong.reverse_etl_id_c
+        {%- endfor %}
         {%- endfor %}
     )
 
@@ -528,7 +454,7 @@ SOURCES = """
     from {{ source('sfdc_dbx', 'product_property_w_features') }}
     order by name desc
 """
-# The join gives an empty row, and with it the names of the columns, where nothing is wrong.
+# Where nothing is wrong, the join gives an empty row, and with it the names of the columns.
 MISMATCHES = """
     select mismatches.*
     from (select 1 as one) as header
@@ -549,28 +475,28 @@ def plain(value: object) -> object:
 def read_report(read: Read, records: Path | None) -> tuple[Report, Sequence[Mapping[str, Any]]]:
     """Return what the page shows, and the rows of the CSV; or raise Stop."""
 
-    def rows(kind: type, query: str) -> list:
-        return [
-            kind(**{name: plain(value) for name, value in row.items()}) for row in read(query)
-        ]
+    def rows(kind: type, query: str, **more: object) -> list:
+        found = ({name: plain(value) for name, value in row.items()} for row in read(query))
+        return [kind(**row, **more) for row in found]
 
-    found = rows(Facts, FACTS)
-    if not found:
+    (guard,) = read(GUARD)
+    facts = next(iter(rows(Facts, FACTS, **guard)), None)
+    if not facts:
         raise Stop("feature_sync_summary is empty: run dbt build.", 2)
-    (facts,) = found
-    if facts.asked_day not in (None, "", str(facts.as_of_date)):
+    if facts.asked_day and facts.asked_day != str(facts.as_of_date):
         raise Stop(
             f"The last build is for {facts.as_of_date}. Build {facts.asked_day} first: "
             f"dbt build --vars 'as_of_date: {facts.asked_day}'"
         )
-    midnight = datetime.combine(facts.as_of_date, time(), UTC) + timedelta(days=1)
-    end = f"{min(midnight, facts.built_at):%Y-%m-%d %H:%M:%S}"
     mismatches = read(MISMATCHES)
+    wrong = [row for row in mismatches if row["salesforce_id"]]
+    by_day, by_age = count_wrong(wrong, facts)
     report = Report(
         facts=facts,
-        guard=rows(Guard, GUARD)[0],
         summary=rows(Summary, SUMMARY),
-        wrong=rows(Wrong, WRONG.format(ages=AGES, end=end)),
+        wrong_by_day=by_day,
+        wrong_by_age=by_age,
+        created={row["created_on"]: plain(row["properties"]) for row in read(CREATED)},
         runs=rows(Run, RUNS),
         rises=rows(Rise, LAST_RISE),
         adoption=rows(Adoption, ADOPTION),
@@ -578,65 +504,81 @@ def read_report(read: Read, records: Path | None) -> tuple[Report, Sequence[Mapp
         issues=rows(Finding, ISSUES),
         syncs=rows(Sync, SYNCS),
         sources=rows(Source, SOURCES),
-        mismatch_rows=sum(row["salesforce_id"] is not None for row in mismatches),
-        rejections=read_rejections(records, mismatches) if records else None,
+        mismatch_rows=len(wrong),
+        rejections=read_rejections(records, wrong) if records else None,
         read_at=datetime.now(UTC),
     )
-    if [facts.built_at] != [again.built_at for again in rows(Facts, FACTS)]:
+    if [facts] != rows(Facts, FACTS, **guard):
         raise Stop("dbt build replaced the marts meanwhile: run this program again.", 2)
     return report, mismatches
 
 
-def read_rejections(path: Path, mismatches: Sequence[Mapping[str, Any]]) -> Rejections:
+def count_wrong(
+    wrong: Sequence[Mapping[str, Any]], facts: Facts
+) -> tuple[dict[date | None, Counter[str]], dict[str, Counter[str]]]:
+    """Return the wrong properties by day of creation, and by the age of the oldest difference.
+
+    The age is that at the end of as_of_date, or at the build if that was earlier.
+    """
+    midnight = datetime.combine(facts.as_of_date, time(), UTC) + timedelta(days=1)
+    by_day: dict[date | None, Counter[str]] = {}
+    by_age: dict[str, Counter[str]] = {age: Counter() for age in (*AGES, UNKNOWN)}
+    for _, rows in groupby(wrong, key=itemgetter("salesforce_id")):
+        differences = [{name: plain(value) for name, value in row.items()} for row in rows]
+        known = [row["mismatched_since_at"] for row in differences if row["mismatched_since_at"]]
+        age, created_at = UNKNOWN, differences[0]["created_at"]
+        if known:
+            days = (min(midnight, facts.built_at) - min(known)).days
+            age = next(age for age, limit in AGES.items() if days < limit)
+        counted_as = [ALL, *(row["product"] for row in differences)]
+        by_day.setdefault(created_at.date() if created_at else None, Counter()).update(counted_as)
+        by_age[age].update(counted_as)
+    return by_day, by_age
+
+
+def read_rejections(path: Path, wrong: Sequence[Mapping[str, Any]]) -> Rejections:
     """Return what a file of `census.py records` says, beside what is wrong; or raise Stop."""
-    wrong: dict[str, list[Mapping[str, Any]]] = {}
-    for row in mismatches:
-        if row["reverse_etl_id_c"]:
-            wrong.setdefault(row["reverse_etl_id_c"], []).append(row)
+    differences: dict[str, list[Mapping[str, Any]]] = {}
+    for row in wrong:
+        differences.setdefault(row["reverse_etl_id_c"], []).append(row)
     records: Counter[str] = Counter()
     reasons: dict[str, str] = {}  # of the wrong properties, by sync key
     for key, reason in read_records(path):
         kept = reason if reason in records or len(records) < KEPT_REASONS else "Other reasons"
         records[kept] += 1
-        if key in wrong:
+        if key in differences:
             reasons[key] = kept
     still_wrong = Counter(reasons.values())
+    properties = []
+    for key in list(reasons)[:MOST_REJECTED]:
+        products = ", ".join(dict.fromkeys(row["product"] for row in differences[key]))
+        first = differences[key][0]
+        properties.append((first["salesforce_id"], first["property_name"], products, reasons[key]))
     return Rejections(
         records=records.total(),
         reasons=[(reason, count, still_wrong[reason]) for reason, count in records.most_common()],
-        rejected=[
-            Rejected(
-                property_name=wrong[key][0]["property_name"],
-                salesforce_id=wrong[key][0]["salesforce_id"],
-                products=", ".join(dict.fromkeys(row["product"] for row in wrong[key])),
-                reason=reason,
-            )
-            for key, reason in list(reasons.items())[:MOST_REJECTED]
-        ],
         wrong=len(reasons),
+        properties=properties,
     )
 
 
 def read_records(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the sync key of each record and the reason; or raise Stop."""
-    number = 0
+    done = 0
     try:
         with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
+            for line in lines:
                 record = json.loads(line)
                 key, status, message = (record[name] for name in ("key", "status", "message"))
-                if not all(isinstance(text, str) for text in (key, status, message)):
-                    raise TypeError
-                reason = message[:300] or "No message"
-                yield key, reason if status == "rejected" else f"{status}: {reason}"
+                reason = message[:300] or "no message"
+                yield key + "", reason if status == "rejected" else status + ": " + reason
+                done += 1
     except OSError as error:
         raise Stop(f"{path} cannot be read: {error.strerror}.", 2) from None
-    except UnicodeDecodeError:
-        raise Stop(f"{path} is not UTF-8: give a file that census.py records wrote.", 2) from None
     except (ValueError, TypeError, LookupError, RecursionError):
         raise Stop(
-            f"{path}, line {number}, is not a JSON object with the texts key, status and message: "
-            "give a file that census.py records wrote.",
+            f"{path}, line {done + 1}: expected a JSON object with the texts key, status and "
+            "message, as census.py records writes them.",
             2,
         ) from None
 
@@ -661,9 +603,8 @@ def counted(value: int, unit: str, units: str = "") -> str:
     return f"{value:,} {unit if value == 1 else units or unit + 's'}"
 
 
-def duration(age: timedelta) -> str:
-    """Return how long something took, in the unit that fits."""
-    minutes = age // timedelta(minutes=1)
+def duration(minutes: int) -> str:
+    """Return a number of minutes in the unit that fits."""
     if not minutes:
         return "less than a minute"
     if minutes < 120:
@@ -671,14 +612,9 @@ def duration(age: timedelta) -> str:
     return counted(minutes // 60, "hour") if minutes < 2880 else counted(minutes // 1440, "day")
 
 
-def minutes(value: int) -> str:
-    """Return a number of minutes in the unit that fits."""
-    return duration(timedelta(minutes=value))
-
-
 def day(when: date | None) -> str:
     """Return a day in words."""
-    return f"{when.day} {when:%B %Y}" if when else "Unknown"
+    return f"{when.day} {when:%B %Y}" if when else UNKNOWN
 
 
 def timestamp(when: datetime) -> Markup:
@@ -701,80 +637,52 @@ def records_of(findings: Sequence[Finding]) -> int:
 # --- Bars and the history ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A row of a table with bars: what it counts, and the lengths of the parts in per cent."""
+class Bar(NamedTuple):
+    """A row of a table with bars; the lengths of its parts are in per cent."""
 
     name: str
-    value: str
-    note: str
     parts: Sequence[float]
+    note: str
+    value: str
 
 
 def product_bars(report: Report) -> list[Bar]:
     """Return the mismatches of each product, by kind."""
     longest = max((row.mismatched for row in report.products), default=0) or 1
-    return [
-        Bar(
-            row.product,
-            number(row.mismatched),
-            ", ".join(f"{n:,} {kind}" for n, kind in zip(row.kinds, KINDS, strict=True) if n),
-            [100 * part / longest for part in row.kinds],
-        )
-        for row in report.products
-    ]
+    bars = []
+    for row in report.products:
+        note = ", ".join(f"{n:,} {kind}" for n, kind in zip(row.kinds, KINDS, strict=True) if n)
+        parts = [100 * part / longest for part in row.kinds]
+        bars.append(Bar(row.product, parts, note, number(row.mismatched)))
+    return bars
 
 
 def wrong_bars(
     groups: Mapping[str, Counter[str]], created: Mapping[str, int | None] | None = None
 ) -> list[Bar]:
-    """Return wrong properties by group, and by product in each group."""
-    longest = max((group[ALL] for group in groups.values()), default=0) or 1
+    """Return wrong properties by name of a group, and by product within each group."""
+    longest = max((group[ALL] for group in groups.values()), default=0)
     bars = []
     for name, group in groups.items():
+        note = ", ".join(f"{product} {n:,}" for product, n in group.most_common() if product != ALL)
         of = (created or {}).get(name)
-        products = [(product, n) for product, n in group.most_common() if product != ALL]
-        bars.append(
-            Bar(
-                name,
-                f"{group[ALL]:,} of {of:,}" if of else number(group[ALL]),
-                ", ".join(f"{product} {n:,}" for product, n in products),
-                [100 * group[ALL] / longest],
-            )
-        )
+        value = f"{group[ALL]:,} of {of:,}" if of else number(group[ALL])
+        bars.append(Bar(name, [100 * group[ALL] / longest], note, value))
     return bars
-
-
-def sums(rows: Sequence[Wrong], names: Sequence[str]) -> dict[str, Counter[str]]:
-    """Return the wrong properties by name and product; `names` are those of the rows."""
-    groups: dict[str, Counter[str]] = {}
-    for row, name in zip(rows, names, strict=True):
-        groups.setdefault(name, Counter())[row.product] += row.mismatched
-    return groups
 
 
 def day_bars(report: Report) -> tuple[list[Bar], list[Bar]]:
     """Return the days with the most wrong properties, and all other days by month."""
-    groups = sums(report.wrong, [day(row.created_on) for row in report.wrong])
-    latest_first = {day(row.created_on): row for row in sorted(report.wrong, key=when, reverse=True)}
-    worst = sorted(latest_first, key=lambda name: -groups[name][ALL])[:MOST_DAYS]
-    others = [row for row in sorted(report.wrong, key=when) if day(row.created_on) not in worst]
-    months = [f"{row.created_on:%B %Y}" if row.created_on else "Unknown" for row in others]
-    created = {name: row.properties for name, row in latest_first.items()}
-    return wrong_bars({name: groups[name] for name in worst}, created), wrong_bars(
-        sums(others, months)
-    )
-
-
-def when(row: Wrong) -> date:
-    """Return what sorts rows by day, the unknown day first."""
-    return row.created_on or date.min
-
-
-def age_bars(report: Report) -> list[Bar]:
-    """Return the wrong properties by the age of their oldest difference."""
-    groups = sums(report.wrong, [row.age for row in report.wrong])
-    return wrong_bars({age: groups[age] for age in AGES if age in groups})
+    latest_first = sorted(report.wrong_by_day, key=lambda when: when or date.min, reverse=True)
+    worst = sorted(latest_first, key=lambda when: -report.wrong_by_day[when][ALL])[:MOST_DAYS]
+    months: dict[str, Counter[str]] = {}
+    for when in latest_first:
+        if when not in worst:
+            month = months.setdefault(f"{when:%B %Y}" if when else UNKNOWN, Counter())
+            month.update(report.wrong_by_day[when])
+    days = {day(when): report.wrong_by_day[when] for when in worst}
+    created = {day(when): report.created.get(when) for when in worst}
+    return wrong_bars(days, created), wrong_bars(months)
 
 
 def adoption_bars(report: Report) -> list[Bar]:
@@ -782,27 +690,26 @@ def adoption_bars(report: Report) -> list[Bar]:
     return [
         Bar(
             row.product,
-            percent(row.share_of_properties),
+            [100 * row.share_of_properties],
             f"{row.properties_on:,} on; new in 7 days {row.newly_on_7_days:,}, in 30 days "
             f"{row.newly_on_30_days:,}, in 90 days {row.newly_on_90_days:,}",
-            [100 * row.share_of_properties],
+            percent(row.share_of_properties),
         )
         for row in report.adoption
     ]
 
 
-@dataclass(frozen=True)
-class Course:
+class Course(NamedTuple):
     """The history as a drawing in a box of 100 by 100, from the upper left corner."""
 
-    floor: float
+    floor: float  # the share at the bottom of the box
     is_by_time: bool
-    line: str
     places: Sequence[tuple[float, float | None]]  # of each point; no height where it is unknown
+    line: str
 
 
 def course(points: Sequence[Run]) -> Course:
-    """Return the share of right properties, run by run, as steps.
+    """Return the share of right properties, run by run.
 
     The axis is by time, unless some runs would lie too close together.
     """
@@ -812,24 +719,19 @@ def course(points: Sequence[Run]) -> Course:
     gaps = [after.measured_at - before.measured_at for before, after in pairwise(points)]
     is_by_time = len(gaps) > 1 and min(gaps) * 4 * len(gaps) >= sum(gaps, timedelta())
     steps = list(accumulate(gaps, initial=timedelta())) if is_by_time else range(len(points))
-    places = [
-        (
-            100 * (step / steps[-1]) if steps[-1] else 100,
-            None if share is None else 100 * (1 - share) / (1 - floor),
-        )
-        for step, share in zip(steps, shares, strict=True)
-    ]
-    line, is_known = "", False
-    for x, y in places:
-        if y is not None:
-            line += f"H{x:.2f}V{y:.2f}" if is_known else f"M{x:.2f} {y:.2f}"
-        elif is_known:
-            line += f"H{x:.2f}"  # what was measured holds until the next run
-        is_known = y is not None
-    return Course(floor, is_by_time, line, places)
+    places, line, was_known = [], "", False
+    for step, share in zip(steps, shares, strict=True):
+        x = 100 * (step / steps[-1]) if steps[-1] else 100
+        y = None if share is None else 100 * (1 - share) / (1 - floor)
+        places.append((x, y))
+        # A level, because what was measured holds until the next run.
+        line += f"H{x:.2f}" if was_known else "" if y is None else f"M{x:.2f} {y:.2f}"
+        line += f"V{y:.2f}" if was_known and y is not None else ""
+        was_known = y is not None
+    return Course(floor, is_by_time, places, line)
 
 
-# --- The page ---------------------------------------------------------------------------------
+# --- The files --------------------------------------------------------------------------------
 
 
 def render(report: Report, csv_name: str) -> str:
@@ -841,24 +743,20 @@ def render(report: Report, csv_name: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (number, percent, counted, duration, minutes, day, timestamp, by_reason, records_of)
+    filters = (number, percent, counted, duration, day, timestamp, by_reason, records_of, quote)
     templates.filters |= {function.__name__: function for function in filters}
     worst_days, other_months = day_bars(report)
-    states = {state.word: state for state in (IN_ORDER, ATTENTION, TO_BE_REPAIRED, STOPPED)}
     return templates.get_template("report.html").render(
         report=report,
-        states=states,
-        has_dates=any(row.kinds[-1] for row in report.products),
         product_bars=product_bars(report),
         worst_days=worst_days,
         other_months=other_months,
-        age_bars=age_bars(report),
+        age_bars=wrong_bars({age: group for age, group in report.wrong_by_age.items() if group}),
         adoption_bars=adoption_bars(report),
         course=course(report.points) if report.runs else None,
         most_reasons=MOST_REASONS,
-        csv_link=f"./{quote(csv_name)}",
         csv_name=csv_name,
-        quoted=lambda text: quote(text, safe=""),
+        states={state.word: state for state in (IN_ORDER, ATTENTION, TO_BE_REPAIRED, STOPPED)},
     )
 
 
@@ -872,13 +770,11 @@ def as_text(value: object) -> str:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the rows, of which there is at least one, an empty one if nothing is wrong."""
+    """Write the rows of MISMATCHES; an empty row only gives the header."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(rows[0])
-        writer.writerows(
-            map(as_text, row.values()) for row in rows if row["salesforce_id"] is not None
-        )
+        writer.writerows(map(as_text, row.values()) for row in rows if row["salesforce_id"])
 
 
 def put_in_place(workshop: Path, page: Path, table: Path) -> None:
@@ -904,22 +800,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__)
     add = parser.add_argument
     add("--output", type=Path, default="output/report.html", help="the page (%(default)s)")
-    add("--records", type=Path, metavar="FILE", help="records that Salesforce rejected")
+    add("--records", type=Path, metavar="FILE", help="the records that Salesforce rejected")
     return parser.parse_args(argv)
 
 
 def write(arguments: argparse.Namespace) -> str:
-    """Write the page and the CSV and return a sentence; or raise Stop and leave all as it was."""
+    """Write both files and return a sentence; or raise Stop and leave all as it was."""
     page = arguments.output.resolve()
     table = page.with_name(f"{page.stem}_mismatches.csv")
     with open_warehouse(arguments) as read:
         report, mismatches = read_report(read, arguments.records)
     page.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=page.parent, prefix=".report-") as folder:
-        workshop = Path(folder)
-        (workshop / "page").write_text(render(report, table.name), encoding="utf-8")
-        write_csv(workshop / "table", mismatches)
-        put_in_place(workshop, page, table)
+    with TemporaryDirectory(dir=page.parent, prefix=".report-") as workshop:
+        Path(workshop, "page").write_text(render(report, table.name), encoding="utf-8")
+        write_csv(Path(workshop, "table"), mismatches)
+        put_in_place(Path(workshop), page, table)
     return f"{page}: {report.headline}"
 
 

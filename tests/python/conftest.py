@@ -45,7 +45,7 @@ PROPERTIES = r"prop_\d{4,}"
 EMAIL = r"\w@(?!example\.com)[\w-]+\.[a-z]{2,}"
 
 # The examples are those of all configurations together. `make test` always tries the same ones.
-settings.register_profile("repeatable", max_examples=210, derandomize=True, deadline=None)
+settings.register_profile("repeatable", max_examples=240, derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=5000, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 

@@ -3,6 +3,7 @@
 A row is a dict of its columns; a column that it lacks is NULL.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -56,21 +57,30 @@ CENSUS_COLUMNS = ("snappt_property_id_c", "reverse_etl_id_c", *SALESFORCE_COLUMN
 
 @dataclass(frozen=True)
 class Configuration:
-    """The vars that the rules depend on; by default the guard trips only without properties."""
+    """The vars that the rules depend on; by default the guard trips if nothing can be compared."""
 
     as_of_date: date = date(2025, 11, 21)
     sync_key_prefix: str = "prop_"
+    sync_key_is_case_sensitive: bool = False
     recreate_deleted_properties: bool = False
     recent_days: int = 7
     sync_max_rows: int | None = None
     backfill_batch_size: int = 2
     compare_feature_dates: bool = False
+    feature_date_type: str = "date"
     salesforce_deleted_column: str = "is_deleted"
     guard_min_feature_rows: int = 0
     guard_min_match_share: Decimal = Decimal(0)
+    guard_max_exception_share: Decimal = Decimal(1)
+    guard_max_create_share: Decimal = Decimal(1)
     guard_max_disable_share: Decimal = Decimal(1)
     guard_min_disables: int = 0
     allow_mass_switch_off: bool = False
+    allow_mass_create: bool = False
+
+    def same_key(self, key: str | None) -> str | None:
+        """Return what two sync keys have in common if Salesforce takes them for one."""
+        return key if self.sync_key_is_case_sensitive else key and key.lower()
 
 
 @dataclass
@@ -83,11 +93,12 @@ class State:
 
 
 @dataclass
-class Candidate:
-    """A Salesforce row that can be synced, and the feature row of its property."""
+class Record:
+    """A Salesforce record that is not deleted, the features of its property, and why not synced."""
 
     salesforce: Row
     features: Row | None
+    exception: str | None = None
 
     @property
     def expected(self) -> Row:
@@ -97,14 +108,15 @@ class Candidate:
         for one in PRODUCTS:
             enabled, enabled_at, updated_at = map(features.get, one.feature_columns)
             values[one.flag] = bool(enabled)
-            values[one.start_date] = enabled_at
-            values[one.updated_date] = updated_at
+            values[one.start_date] = enabled_at if is_deliverable(enabled_at) else None
+            values[one.updated_date] = updated_at if is_deliverable(updated_at) else None
         return values
 
-    @property
-    def census_row(self) -> tuple[Any, ...]:
-        """The 23 columns of the Census mapping."""
+    def census_row(self, configuration: Configuration) -> tuple[Any, ...]:
+        """Return the 23 columns of the Census mapping."""
         row = self.salesforce | self.expected
+        if configuration.feature_date_type == "date":
+            row |= {column: day(row[column]) for column in DATE_COLUMNS}
         return tuple(row[column] for column in CENSUS_COLUMNS)
 
     def mismatches(self, configuration: Configuration) -> Iterable[tuple[str, str]]:
@@ -119,40 +131,61 @@ class Guard:
     """What the guard counts; whether it is tripped depends on the configuration."""
 
     feature_rows: int
-    salesforce_properties: int
-    unmatched_properties: int
+    salesforce_records: int
+    exceptions: int
+    unmatched_records: int
+    records_to_update: int
+    application_properties: int
+    properties_to_create: int
     flags_on_in_salesforce: int
     flags_to_switch_off: int
 
     def is_tripped(self, limits: Configuration) -> bool:
-        """Whether the truth does not look like the truth."""
+        """Whether the sources look wrong."""
+        comparable = self.salesforce_records - self.exceptions
+        matched = comparable - self.unmatched_records
+        creations = self.properties_to_create
+        switch_offs = self.flags_to_switch_off
         return (
             self.feature_rows < limits.guard_min_feature_rows
-            or self.salesforce_properties == 0
-            or self.has_too_few_matches(limits)
-            or (not limits.allow_mass_switch_off and self.is_mass_switch_off(limits))
-        )
-
-    def has_too_few_matches(self, limits: Configuration) -> bool:
-        """Whether too many properties have no feature row."""
-        matched_properties = self.salesforce_properties - self.unmatched_properties
-        return matched_properties < limits.guard_min_match_share * self.salesforce_properties
-
-    def is_mass_switch_off(self, limits: Configuration) -> bool:
-        """Whether a sync would switch off more than is usual."""
-        share = limits.guard_max_disable_share
-        return (
-            self.flags_to_switch_off >= limits.guard_min_disables
-            and self.flags_to_switch_off > share * self.flags_on_in_salesforce
+            or matched < limits.guard_min_match_share * self.salesforce_records
+            or self.exceptions > limits.guard_max_exception_share * self.salesforce_records
+            or (
+                not limits.allow_mass_create
+                and (
+                    comparable == 0
+                    or creations > limits.guard_max_create_share * self.application_properties
+                )
+            )
+            or (
+                not limits.allow_mass_switch_off
+                and switch_offs >= limits.guard_min_disables
+                and switch_offs > limits.guard_max_disable_share * self.flags_on_in_salesforce
+            )
         )
 
 
 GUARD_COLUMNS = (*(field.name for field in fields(Guard)), "is_tripped")
+DATE_COLUMNS = tuple(column for one in PRODUCTS for column in (one.start_date, one.updated_date))
+
+
+def is_blank(character: str) -> bool:
+    """Whether a character shows nothing: a separator, a control or a format character."""
+    return unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc", "Cf")
 
 
 def cleaned(text: str | None) -> str | None:
-    """Return an id without the spaces around it; a blank one is NULL."""
-    return (text or "").strip(" ") or None
+    """Return an id without blanks around it; NULL if nothing is left, or a word for nothing."""
+    shown = [position for position, one in enumerate(text or "") if not is_blank(one)]
+    if not shown:
+        return None
+    stripped = text[shown[0] : shown[-1] + 1]
+    return None if stripped.lower() in ("null", "none", "nan") else stripped
+
+
+def is_deliverable(when: datetime | None) -> bool:
+    """Whether Salesforce has such a date."""
+    return when is not None and 1700 <= when.year <= 4000
 
 
 def day(moment: date | None) -> date | None:
@@ -172,23 +205,23 @@ def live_rows(state: State, configuration: Configuration) -> list[Row]:
     ]
 
 
-def sync_exception(row: Row, keys: Counter[str | None]) -> str | None:
+def sync_exception(row: Row, keys: Counter[str | None], configuration: Configuration) -> str | None:
     """Say why a live row cannot be synced, given how often each sync key occurs."""
     if row["reverse_etl_id_c"] is None:
         return "blank_sync_key"
-    if keys[row["reverse_etl_id_c"]] > 1:
+    if keys[configuration.same_key(row["reverse_etl_id_c"])] > 1:
         return "duplicate_sync_key"
     if row["snappt_property_id_c"] is None:
         return "blank_property_id"
     return None
 
 
-def new_properties(state: State, configuration: Configuration) -> list[Row]:
-    """Return the records to create: of the properties that Salesforce has neither id nor key of."""
+def new_properties(state: State, configuration: Configuration) -> tuple[list[Row], list[Row]]:
+    """Return the records to create, and those whose sync key another record has."""
     live = live_rows(state, configuration)
     present = live if configuration.recreate_deleted_properties else state.salesforce
     known = {cleaned(row.get("snappt_property_id_c")) for row in present}
-    taken = {row["reverse_etl_id_c"] for row in live}
+    taken = {configuration.same_key(row["reverse_etl_id_c"]) for row in live}
     records = [
         {
             "snappt_property_id_c": str(one["id"]),
@@ -196,12 +229,12 @@ def new_properties(state: State, configuration: Configuration) -> list[Row]:
             "name": one["name"] and one["name"][:80],
         }
         for one in state.properties
+        if str(one["id"]) not in known
     ]
-    return [
-        record
-        for record in records
-        if record["snappt_property_id_c"] not in known and record["reverse_etl_id_c"] not in taken
-    ]
+    groups: tuple[list[Row], list[Row]] = ([], [])
+    for record in records:
+        groups[configuration.same_key(record["reverse_etl_id_c"]) in taken].append(record)
+    return groups
 
 
 def rank(features: Row) -> list[tuple[bool, Any]]:
@@ -239,74 +272,146 @@ def mismatch_kind(
     return None
 
 
-def guard_of(state: State, live: list[Row], candidates: list[Candidate]) -> Guard:
+def guard_of(state: State, records: list[Record], new: int) -> Guard:
     """Count what the guard judges."""
+    syncable = [record for record in records if record.exception is None]
     return Guard(
         feature_rows=sum(cleaned(row.get("property_id")) is not None for row in state.features),
-        salesforce_properties=len(live),
-        unmatched_properties=sum(candidate.features is None for candidate in candidates),
-        flags_on_in_salesforce=sum(bool(row[one.flag]) for row in live for one in PRODUCTS),
+        salesforce_records=len(records),
+        exceptions=len(records) - len(syncable),
+        unmatched_records=sum(record.features is None for record in syncable),
+        records_to_update=0,  # depends on the configuration
+        application_properties=len(state.properties),
+        properties_to_create=new,
+        flags_on_in_salesforce=sum(
+            bool(record.salesforce[one.flag]) for record in records for one in PRODUCTS
+        ),
         flags_to_switch_off=sum(
-            bool(candidate.salesforce[one.flag]) and not candidate.expected[one.flag]
-            for candidate in candidates
+            bool(record.salesforce[one.flag]) and not record.expected[one.flag]
+            for record in syncable
             for one in PRODUCTS
         ),
     )
 
 
-def relations(state: State, configuration: Configuration) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows that each relation must hold."""
+def records_of(state: State, configuration: Configuration) -> list[Record]:
+    """Return the records that are not deleted, in the order of their sync keys."""
     live = live_rows(state, configuration)
-    keys = Counter(row["reverse_etl_id_c"] for row in live)
+    keys = Counter(configuration.same_key(row["reverse_etl_id_c"]) for row in live)
     features = chosen_features(state)
     # Python orders text by code point, and UTF-8 keeps that order in its bytes.
-    candidates = [
-        Candidate(row, features.get(row["snappt_property_id_c"]))
+    return [
+        Record(
+            row,
+            features.get(row["snappt_property_id_c"]),
+            sync_exception(row, keys, configuration),
+        )
         for row in sorted(live, key=lambda row: row["reverse_etl_id_c"] or "")
-        if sync_exception(row, keys) is None
     ]
-    mismatches = [
-        (candidate.salesforce["reverse_etl_id_c"], *mismatch)
-        for candidate in candidates
-        for mismatch in candidate.mismatches(configuration)
-    ]
-    guard = guard_of(state, live, candidates)
+
+
+def relations(state: State, configuration: Configuration) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows that each relation must hold; of the sync all rows, not only a wave."""
+    records = records_of(state, configuration)
+    syncable = [record for record in records if record.exception is None]
+    new, taken = new_properties(state, configuration)
+    guard = guard_of(state, records, len(new) + len(taken))
+    guard.records_to_update = sum(any(one.mismatches(configuration)) for one in syncable)
     tripped = guard.is_tripped(configuration)
-    new = new_properties(state, configuration)
+    features = chosen_features(state)
+    differing = [record for record in records if any(record.mismatches(configuration))]
     return {
-        **census_relations([] if tripped else candidates, configuration),
+        **census_relations([] if tripped else syncable, configuration),
         "product_property_create": [
-            (*Candidate(row, features.get(row["snappt_property_id_c"])).census_row, row["name"])
+            (
+                *Record(row, features.get(row["snappt_property_id_c"])).census_row(configuration),
+                row["name"],
+            )
             for row in new
             if not tripped
         ],
         "product_property_sync_exceptions": [
-            (row["id"], row["snappt_property_id_c"], row["reverse_etl_id_c"], exception)
-            for row in live
-            if (exception := sync_exception(row, keys))
+            *(
+                (
+                    record.salesforce["id"],
+                    record.salesforce["snappt_property_id_c"],
+                    record.salesforce["reverse_etl_id_c"],
+                    any(record.mismatches(configuration)),
+                    record.exception,
+                )
+                for record in records
+                if record.exception
+            ),
+            *(
+                (None, row["snappt_property_id_c"], row["reverse_etl_id_c"], True, "sync_key_taken")
+                for row in taken
+            ),
         ],
-        "feature_mismatches": mismatches,
+        "feature_mismatches": [
+            (record.salesforce["id"], record.exception, *mismatch)
+            for record in records
+            for mismatch in record.mismatches(configuration)
+        ],
+        "feature_matching_issues": list(matching_issues(records, features)),
+        "feature_sync_summary": [
+            (len(records), len(records) - len(syncable), len(differing)),
+        ],
         "feature_sync_guard": [(*vars(guard).values(), tripped)],
     }
 
 
+def comparable_id(text: str) -> str:
+    """Return what an id has in common with the same id in another format."""
+    try:
+        return str(int(Decimal(text)))
+    except (ArithmeticError, ValueError):
+        return text.lower()
+
+
+def matching_issues(
+    records: list[Record], features: dict[str, Row]
+) -> Iterable[tuple[str, str | None, str]]:
+    """Yield what looks as if a record and its features had missed each other."""
+    ids = {record.salesforce["snappt_property_id_c"] for record in records}
+    for record in records:
+        property_id = record.salesforce["snappt_property_id_c"]
+        name = record.salesforce["id"]
+        if property_id is None:
+            continue
+        if record.features is not None:
+            dates = (record.features.get(c) for one in PRODUCTS for c in one.feature_columns[1:])
+            if any(value is not None and not is_deliverable(value) for value in dates):
+                yield name, property_id, "undeliverable_date"
+            continue
+        alike = [
+            other
+            for other in features
+            if other not in ids and comparable_id(other) == comparable_id(property_id)
+        ]
+        yield from ((name, other, "id_in_another_format") for other in alike)
+        if not alike and any(record.salesforce[one.flag] for one in PRODUCTS):
+            yield name, None, "no_feature_row"
+
+
 def census_relations(
-    candidates: list[Candidate], configuration: Configuration
+    records: list[Record], configuration: Configuration
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """Return what Census may read, of candidates in the order of their sync keys."""
+    """Return what Census may read, of records in the order of their sync keys."""
     # The age in days, because the first day of the window may lie before the year 1.
     ages = [
-        (candidate, (configuration.as_of_date - day(created)).days)
-        for candidate in candidates
-        if (created := candidate.salesforce.get("created_date"))
+        (record, (configuration.as_of_date - day(created)).days)
+        for record in records
+        if (created := record.salesforce.get("created_date"))
     ]
-    differing = [one.census_row for one in candidates if any(one.mismatches(configuration))]
-    recent = [one.census_row for one, age in ages if 0 <= age <= configuration.recent_days]
-    cohort = [one.census_row for one, age in ages if age == 0]
+    recent = [one for one, age in ages if 0 <= age <= configuration.recent_days]
+    cohort = [one for one, age in ages if age == 0]
     return {
-        "product_property_feature_sync": differing[: configuration.sync_max_rows],
-        "product_property_feature_recent": recent,
+        "product_property_feature_sync": [
+            one.census_row(configuration) for one in records if any(one.mismatches(configuration))
+        ],
+        "product_property_feature_recent": [one.census_row(configuration) for one in recent],
         "product_property_feature_backfill": [
-            (*row, n // configuration.backfill_batch_size + 1) for n, row in enumerate(cohort)
+            (*one.census_row(configuration), n // configuration.backfill_batch_size + 1)
+            for n, one in enumerate(cohort)
         ],
     }
