@@ -311,7 +311,7 @@ class Report:
         if not wrong:
             return "Every product that is on shows as on in Salesforce, and every other one as off."
         if not repairable:
-            return "No sync can repair them: these records cannot be synced."
+            return "No sync can repair this: the records cannot be synced."
         stuck = wrong - repairable
         what = f"{repairable:,} of them, and {stuck:,} cannot be synced" if stuck else "all of them"
         cohorts = {row.cohort: row.mismatched for row in self.summary if row.product == ALL}
@@ -765,7 +765,7 @@ def as_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
-        return f"{plain(value):%Y-%m-%dT%H:%M:%SZ}"
+        return f"{plain(value).replace(tzinfo=None).isoformat()}Z"
     return "" if value is None else str(value)
 
 

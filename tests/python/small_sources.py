@@ -8,7 +8,7 @@ from conftest import FLAGS_AND_SOURCES, SEED_TYPES, SOURCE_TABLES, Databricks, E
 
 Row = dict[str, Any]
 
-ON, UPDATED = datetime(2024, 5, 1, 12), datetime(2024, 6, 1, 12)  # UTC, as all moments here
+ON, UPDATED = datetime(2024, 5, 1, 12), datetime(2024, 6, 1, 12)  # UTC, as all times here
 CREATED = datetime(2024, 4, 1)
 ARROW_TYPES = {
     "varchar": pa.string(),
@@ -17,8 +17,11 @@ ARROW_TYPES = {
     "timestamp": pa.timestamp("us"),
     "bigint": pa.int64(),
 }
-# The guard's limits for tables of a few rows. It still trips when truth or Salesforce is empty.
-SMALL = "as_of_date: 2025-11-21, guard_min_feature_rows: 1, guard_min_match_share: 0.01"
+# The guard's limits for tables of a few rows. It still trips if features or Salesforce are empty.
+SMALL = (
+    "as_of_date: 2025-11-21, guard_min_feature_rows: 1, guard_min_match_share: 0.01, "
+    "guard_max_exception_share: 1, guard_max_create_share: 1"
+)
 
 
 def record(

@@ -1,13 +1,17 @@
 """The report: it says what the marts say, on both engines, and everyone can use it."""
 
+import contextlib
+import csv
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 import report as program
@@ -20,7 +24,9 @@ from conftest import (
     run_program,
     simulate_sync,
 )
-from report import Adoption, Guard, Report, Rise, Run, Source, Summary, Sync, SyncException
+from dbt_reader import Stop
+from report import ALL, Adoption, Facts, Finding, Rejections, Report, Rise, Run, Source, Summary
+from report import Sync as SyncRow
 from selenium.webdriver import Chrome, ChromeOptions, Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -28,43 +34,84 @@ from selenium_axe_python import Axe
 
 MARTS = "crm.sfdc_dbx"
 NOW = datetime(2025, 11, 22, 12, 0, tzinfo=UTC)
+DAY = date(2025, 11, 21)
 NASTY = "<script>alert('&\"$x$')</script>"
 LONG = "Verification_of_" + "a_very_long_name_" * 20
-# All that can stand on a page, with names as nobody wants them.
+FACTS = Facts(
+    built_at=NOW - timedelta(hours=1),
+    as_of_date=DAY,
+    asked_day=None,
+    salesforce_url="https://example.my.salesforce.com",
+    records_to_update=5,
+    properties_to_create=1,
+    is_tripped=False,
+    verdict="The guard is open.",
+)
+FRESH = [
+    Source("Salesforce replica", NOW - timedelta(hours=7), 24),
+    Source("Features table", NOW, 72, 168),
+]
+# Everything that a page can show, with names as nobody wants them.
 FULL = Report(
-    guard=Guard(is_tripped=False, verdict="The guard is open.", to_update=7, to_create=1),
+    read_at=NOW,
+    facts=FACTS,
     summary=[
-        Summary(date(2025, 11, 21), "all", "All products", 20, 3, 2, 1, 7),
-        Summary(date(2025, 11, 21), "as_of_date", "All products", 5, 3, 0, 0, 3),
-        Summary(date(2025, 11, 21), "before", "All products", 15, 0, 2, 1, 4),
+        Summary("all", ALL, 20, 3, 2, 1, 7),
+        Summary("as_of_date", ALL, 5, 3, 0, 0, 3),
+        Summary("before", ALL, 15, 0, 2, 1, 4),
         *(
-            Summary(date(2025, 11, 21), "all", product, 20, 3, 2, 1, 7)
+            Summary("all", product, 20, 3, 2, 1, 7)
             for product in (NASTY, LONG, "ＩＤ確認", *(f"Product {number}" for number in range(5)))
         ),
     ],
+    wrong_by_day={
+        None: Counter({ALL: 1, LONG: 1}),
+        **{DAY - timedelta(days=9 * n): Counter({ALL: n, NASTY: n, LONG: 1}) for n in range(1, 20)},
+    },
+    wrong_by_age={"8 to 30 days": Counter({ALL: 7, NASTY: 7, LONG: 7}), "Unknown": Counter()},
+    created={DAY - timedelta(days=9 * n): 2_000 for n in range(1, 20)},
     runs=[
         Run(NOW - timedelta(hours=2), 20, 0, is_guard_tripped=False),
         Run(NOW - timedelta(hours=1), 0, 0, is_guard_tripped=True),
         Run(NOW, 20, 7, is_guard_tripped=False),
     ],
     rises=[Rise(NOW, 7, None)],
-    adoption=[
-        Adoption(NASTY, 19, 0.95, 1, 2, 3),
-        Adoption(LONG, 0, 0.0, 0, 0, 0),
-    ],
+    adoption=[Adoption(NASTY, 19, 0.95, 1, 2, 3), Adoption(LONG, 0, 0.0, 0, 0, 0)],
     exceptions=[
-        SyncException("a01", NASTY, "blank_sync_key", f"Fill {NASTY}.", 60),
-        *(SyncException(f"a{n}", LONG, "duplicate_sync_key", "Merge.", 60) for n in range(49)),
+        Finding("blank_sync_key", f"Fill {NASTY}.", 60, 2, 'a"/<b>', NASTY, None),
+        Finding("blank_sync_key", f"Fill {NASTY}.", 60, 2, "a02", None, None),
+        Finding("sync_key_taken", "Correct it.", 1, 0, None, LONG, "123"),
     ],
+    issues=[Finding("no_feature_row", "Add it.", 1, 0, "a03", NASTY, "4")],
     syncs=[
-        Sync(NASTY, "https://example.com/?a=1&b=2", "product_property_feature_sync", 7),
-        Sync("No link", f"javascript:{NASTY}", LONG, 0),
+        SyncRow(NASTY, "https://example.com/?a=1&b=2", "product_property_feature_sync", 7, 5),
+        SyncRow("No link", f"javascript:{NASTY}", LONG, 1, None),
     ],
     sources=[
-        Source("Salesforce replica", NOW - timedelta(hours=7), 6, 24),
+        Source("Salesforce replica", NOW - timedelta(hours=70), 24),
         Source("Features table", None, 72, 168),
     ],
+    mismatch_rows=4_670,
+    rejections=Rejections(60, [(NASTY, 59, 2), (LONG, 1, 0)], 60, [("a04", NASTY, LONG, NASTY)]),
 )
+# Nothing is wrong and nothing needs attention.
+GOOD = replace(
+    FULL,
+    facts=replace(FACTS, records_to_update=0, properties_to_create=0),
+    summary=[Summary("all", product, 20, 0, 0, 0, 0) for product in (ALL, "Fraud Detection")],
+    wrong_by_day={},
+    wrong_by_age={},
+    exceptions=[],
+    issues=[],
+    sources=FRESH,
+    mismatch_rows=0,
+    rejections=None,
+)
+
+
+def page_of(report: Report) -> str:
+    """Return the page of a report."""
+    return program.render(report, "page_mismatches.csv")
 
 
 def write_report(engine: Engine, page: Path, *more: str) -> int:
@@ -85,7 +132,12 @@ def text_of(html: str) -> str:
 
 def element(page: str, name: str) -> str:
     """Return the HTML of the element with an id, with its children."""
-    return re.search(rf'<(\w+) id="{name}".*?</\1>', page, re.S)[0]
+    return re.search(rf'<(\w+)[^>]* id="{name}".*?</\1>', page, re.S)[0]
+
+
+def said(page: str, *names: str) -> list[str]:
+    """Return what the elements with these ids say."""
+    return [text_of(element(page, name)) for name in names]
 
 
 def table(page: str, name: str) -> list[list[str]]:
@@ -97,32 +149,56 @@ def table(page: str, name: str) -> list[list[str]]:
     ]
 
 
-def numbers(rows: list[tuple]) -> list[list[str]]:
-    """Return rows of a query as the page writes them."""
-    return [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
+def count(engine: Engine, relation: str) -> str:
+    """Return how many rows a relation has, as the page writes it."""
+    return f"{engine.query(f'select count(*) from {relation}')[0][0]:,}"
 
 
-def mismatches(engine: Engine) -> list[list[str]]:
-    """Return what the table of the mismatches has to say."""
+def check_mismatches(page: str, engine: Engine) -> None:
+    """Compare the mismatches by product, by day and by age with the marts."""
     kinds = ("missing_in_salesforce", "left_on_in_salesforce", "never_set_in_salesforce")
     counts = ", ".join(f"count(case when mismatch_kind = '{kind}' then 1 end)" for kind in kinds)
-    rows = engine.query(
+    products = engine.query(
         f"select product, {counts}, count(*) from {MARTS}.feature_mismatches "
         "group by product order by count(*) desc, product"
     )
-    return numbers([tuple(row) for row in rows])
-
-
-def counts(engine: Engine) -> dict[str, str]:
-    """Return what the tiles at the top have to say."""
-    marts = {
-        "to-update": "product_property_feature_sync",
-        "to-create": "product_property_create",
-        "exceptions-in-all": "product_property_sync_exceptions",
-    }
-    return {
-        name: f"{engine.query(f'select count(*) from {MARTS}.{mart}')[0][0]:,}"
-        for name, mart in marts.items()
+    assert table(page, "mismatch-table") == [
+        [
+            product,
+            ", ".join(
+                f"{n:,} {kind}" for n, kind in zip(by_kind, program.KINDS, strict=False) if n
+            ),
+            f"{total:,}",
+        ]
+        for product, *by_kind, total in products
+    ]
+    days = dict(
+        engine.query(
+            "select cast(created_at as date), count(distinct salesforce_id) "
+            f"from {MARTS}.feature_mismatches group by cast(created_at as date)"
+        )
+    )
+    shown = table(page, "day-table")
+    assert [int(row[2].split()[0].replace(",", "")) for row in shown] == sorted(
+        days.values(), reverse=True
+    )[: program.MOST_DAYS]
+    assert all(f"{days[datetime.strptime(row[0], '%d %B %Y').date()]:,}" in row[2] for row in shown)
+    others = [int(row[2].replace(",", "")) for row in table(page, "month-table")]
+    assert sum(others) == sum(sorted(days.values(), reverse=True)[program.MOST_DAYS :])
+    ages = (
+        "floor((unix_timestamp(timestamp '2025-11-22 00:00:00') - unix_timestamp(since)) / 86400)"
+        if not isinstance(engine, Project)
+        else "floor(date_diff('second', since, timestamp '2025-11-22 00:00:00') / 86400.0)"
+    )
+    rows = engine.query(
+        f"select {ages} from (select min(mismatched_since_at) as since "
+        f"from {MARTS}.feature_mismatches group by salesforce_id) as properties"
+    )
+    by_age = Counter(
+        next(age for age, limit in program.AGES.items() if days < limit) for (days,) in rows
+    )
+    assert {row[0]: row[2] for row in table(page, "age-table")} == {
+        age: f"{by_age[age]:,}" for age in by_age
     }
 
 
@@ -132,80 +208,235 @@ def counts(engine: Engine) -> dict[str, str]:
 def test_the_page_says_what_the_marts_say(
     engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    assert write_report(engine, tmp_path / "new folder" / "page.html") == 0
-    page = (tmp_path / "new folder" / "page.html").read_text(encoding="utf-8")
+    html = tmp_path / "new folder" / "a page#1.html"
+    assert write_report(engine, html) == 0
+    page = html.read_text(encoding="utf-8")
     headline = "Salesforce is wrong about 2,815 of 17,102 properties"
     assert text_of(re.search("<h1>.*?</h1>", page)[0]) == headline
-    assert capsys.readouterr().out.endswith(f"new folder/page.html: {headline}\n")
-    assert "1,226 were created on 21 November 2025, the other 1,589 on other days" in page
-    assert table(page, "mismatch-table") == mismatches(engine)
-    assert {name: text_of(element(page, name)) for name in counts(engine)} == counts(engine)
-    syncs = dict((relation, rows) for _, relation, rows in table(page, "sync-table"))
-    assert len(syncs) == 4
-    for relation, rows in syncs.items():
-        assert rows == f"{engine.query(f'select count(*) from {MARTS}.{relation}')[0][0]:,}"
-    newest = [row[1] for row in table(page, "freshness-table")]
-    assert newest == ["22 November 2025, 00:20 UTC", "21 November 2025, 22:59 UTC"]
-    assert len(page) < 100_000
+    assert capsys.readouterr().out.endswith(f"a page#1.html: {headline}\n")
+    assert said(page, "state") == ["■ To be repaired"]
+    assert "A sync repairs all of them. 1,226 were created on 21 November 2025, the other" in page
+    assert "For 21 November 2025, as of the build of" in page
+    check_mismatches(page, engine)
+    assert table(page, "day-table")[0] == [
+        "21 November 2025",
+        "Fraud Detection 1,226, Income Verification 1,176, ID Verification 7, "
+        "Connected Payroll 5, Bank Linking 4",
+        "1,226 of 1,296",
+    ]
+    tiles = {
+        "cannot-be-synced": "product_property_sync_exceptions",
+        "to-create": "product_property_create",
+        "matching-issues": "feature_matching_issues",
+    }
+    for tile, mart in tiles.items():
+        assert said(page, tile) == [count(engine, f"{MARTS}.{mart}")]
+    assert said(page, "wrong", "guard-state") == ["2,815", "Open"]
+    assert "No feature row: 10 records" in text_of(element(page, "issue-list"))
+    assert element(page, "issue-list").count("<li>") == program.MOST_EXAMPLES
+    syncs = {sync.split()[-1]: cells for sync, *cells in table(page, "sync-table")}
+    wrong = {"sync": "2,815", "recent": "1,272", "backfill": "1,226", "create": "all new"}
+    assert {relation.rpartition("_")[2]: cells[1] for relation, cells in syncs.items()} == wrong
+    for relation, cells in syncs.items():
+        assert cells[0] == count(engine, f"{MARTS}.{relation}")
+    fresh = text_of(page[page.index('id="freshness"') : page.index('class="tiles"')])
+    assert "22 November 2025, 00:20 UTC" in fresh
+    assert "21 November 2025, 22:59 UTC" in fresh
+    assert "Last build less than a minute old, ● fresh" in re.sub(
+        "[12] minutes?", "less than a minute", fresh
+    )
+    assert len(page) < 60_000
     names = engine.query(f"select property_name from {MARTS}.feature_mismatches limit 100")
     assert not [name for (name,) in names if len(name) > 12 and name in page]
     assert "prop_" not in page
 
+    assert 'href="./a%20page%231_mismatches.csv"' in page
+    assert f"{count(engine, f'{MARTS}.feature_mismatches')} rows." in page
+    with (html.parent / "a page#1_mismatches.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    columns = ("salesforce_id", "product", "property_name", "mismatch_kind", "is_enabled")
+    expected = engine.query(f"select {', '.join(columns)} from {MARTS}.feature_mismatches")
+    assert sorted(tuple(row[column] for column in columns) for row in rows) == sorted(
+        (*texts, str(is_enabled).lower()) for *texts, is_enabled in expected
+    )
+    assert sorted(path.name for path in html.parent.iterdir()) == [
+        "a page#1.html",
+        "a page#1_mismatches.csv",
+    ]
+
+
+def test_the_page_after_the_sync_and_when_the_guard_trips(loop: Project, tmp_path: Path) -> None:
+    salesforce = SOURCE_TABLES["product_property_c"]
+    some = f"select id from {salesforce} where not is_deleted and fraud_detection_enabled_c"
+    for change in (
+        f"reverse_etl_id_c = null where id in ({some} order by id limit 7)",
+        f"snappt_property_id_c = null where id in ({some} order by id desc limit 3)",
+    ):
+        loop.query(f"update {salesforce} set {change}")
+    for relation in ("product_property_create", "product_property_feature_sync"):
+        assert simulate_sync(loop, f"relation: {relation}"), loop.output
+    select = ("--select", "+feature_accuracy_history", "product_property_sync_exceptions")
+    assert loop.dbt("run", *select, *INCIDENT).success, loop.output
+    html = tmp_path / "page.html"
+    assert write_report(loop, html) == 0
+    page = html.read_text(encoding="utf-8")
+    assert said(page, "state") == ["▲ Attention"]
+    wrong = loop.query(f"select count(distinct salesforce_id) from {MARTS}.feature_mismatches")[0][
+        0
+    ]
+    assert wrong >= 3
+    assert f"Salesforce is wrong about {wrong} of 17,449 properties" in page
+    assert "No sync can repair this" in page
+    exceptions = text_of(page[page.index('id="exception-list"') : page.index('id="issues"')])
+    assert "Blank property id: 3 records, 3 wrong Fill in snappt_property_id_c" in exceptions
+    assert "Blank sync key: 7 records," in exceptions
+    assert "Sync key taken: 3 new properties" in exceptions
+    assert said(page, "to-create", "cannot-be-synced") == ["0", "13"]
+    history = table(page, "history-table")
+    assert [row[1] for row in history] == [str(wrong), "2,815"]
+
+    loop.query(f"delete from {SOURCE_TABLES['product_property_w_features']}")
+    assert loop.dbt("run", *select, *INCIDENT).success, loop.output
+    assert write_report(loop, html) == 0
+    page = html.read_text(encoding="utf-8")
+    assert said(page, "state", "guard-state") == ["■ Stopped", "Tripped"]
+    assert "Nothing reaches Census: the guard is tripped" in page
+    assert 'class="lead">The guard is tripped and nothing is offered to Census: 0 feature' in page
+    assert page.count("The guard is tripped and nothing") == 1
+    assert text_of(page).count("Not reliable while the guard is tripped") == 4 + 5
+    assert {row[1] for row in table(page, "sync-table")} == {"0"}
+    assert table(page, "history-table")[0][3] == "unknown"
+
 
 def test_what_the_data_holds_is_never_markup() -> None:
-    page = program.render(FULL, NOW)
+    page = page_of(FULL)
     assert "<script" not in page
     assert 'href="javascript' not in page
-    assert unescape(page).count(NASTY) >= 8
-    assert "10 more are in" in text_of(page)
-    assert len(table(page, "exception-table")) == program.MOST_EXCEPTIONS
-    assert "var(--blue)" in page
-    assert not re.findall(r"(?:src|srcset|action|xmlns)=|@import|url\((?!#)", page)
-    assert re.findall(r"https?://[^\s\"<]+", page) == ["https://example.com/?a=1&amp;b=2"]
+    assert unescape(page).count(NASTY) >= 12
+    assert not re.findall(r"(?:src|srcset|action|xmlns)=|@import|url\(", page)
+    assert set(re.findall(r"https?://[^\s\"<]+", page)) == {
+        "https://example.com/?a=1&amp;b=2",
+        "https://example.my.salesforce.com/a%22%2F%3Cb%3E",
+        *(f"https://example.my.salesforce.com/a0{number}" for number in (2, 3, 4)),
+    }
+    assert "example.my.salesforce.com" not in page_of(
+        replace(FULL, facts=replace(FACTS, salesforce_url=None))
+    )
 
 
 @pytest.mark.parametrize(
-    ("report", "said"),
+    ("report", "words"),
     {
-        "nothing is wrong": (
-            replace(FULL, summary=[replace(row, mismatched=0) for row in FULL.summary]),
-            ["Salesforce is right about all 20 properties", "No product differs anywhere."],
+        "in order": (GOOD, ["● In order Salesforce is right about all 20 properties"]),
+        "old replica": (
+            replace(GOOD, sources=FULL.sources),
+            [
+                "▲ Attention Nothing to repair in 20 properties, but 1 thing needs attention",
+                "somebody should look at this: Salesforce replica: 2 days old",
+                "Features table ○ unknown",
+            ],
+        ),
+        "too old": (
+            replace(GOOD, sources=[Source("Features table", NOW - timedelta(days=8), 72, 168)]),
+            ["▲ Attention", "8 days old, ■ too old", "too old after 168 hours"],
+        ),
+        "old build": (
+            replace(GOOD, facts=replace(GOOD.facts, built_at=NOW - timedelta(hours=25))),
+            ["▲ Attention", "Last build: 25 hours old"],
+        ),
+        "exceptions": (
+            replace(GOOD, exceptions=FULL.exceptions),
+            [
+                "▲ Attention",
+                "61 records cannot be synced",
+                "And 58 more.",
+                "60 records, 2 wrong",
+                "1 new property",
+                "61 cannot be synced, 0 of them wrong ▲ Attention",
+            ],
+        ),
+        "issues": (replace(GOOD, issues=FULL.issues), ["▲ Attention", "1 matching issue"]),
+        "new properties": (
+            replace(GOOD, facts=replace(GOOD.facts, properties_to_create=350)),
+            ["▲ Attention", "350 properties to be created", "350 to be created in Salesforce ▲"],
+        ),
+        "two things": (
+            replace(GOOD, issues=FULL.issues, sources=FULL.sources),
+            ["but 2 things need attention"],
+        ),
+        "only exceptions are wrong": (
+            replace(FULL, facts=replace(FACTS, records_to_update=0)),
+            [
+                "▲ Attention Salesforce is wrong about 7 of 20",
+                "No sync can repair this",
+                "61 cannot be synced, 7 of them wrong",
+            ],
+        ),
+        "to be repaired": (
+            FULL,
+            [
+                "■ To be repaired Salesforce is wrong about 7 of 20 properties",
+                "A sync repairs 5 of them, and 2 cannot be synced. 3 were created on 21 November 2025,"
+                " the other 4 on other days.",
+                "The other 10 days, by month",
+                "Unknown",
+                "4,670 rows",
+                "65.0 %",
+                "A cross:",
+                "7 of 20 properties wrong ■ To be repaired",
+                "Never set off, and empty in Salesforce",
+            ],
+        ),
+        "the guard": (
+            replace(FULL, facts=replace(FACTS, is_tripped=True, verdict="0 of 0.")),
+            [
+                "■ Stopped Nothing reaches Census: the guard is tripped 0 of 0. For 21 November",
+                "7 of 20 properties wrong ▲ Not reliable while the guard is tripped",
+                "Tripped the guard ■ Stopped",
+                "Nothing is offered while the guard is tripped.",
+            ],
         ),
         "no property": (
-            replace(
-                FULL,
-                guard=Guard(is_tripped=True, verdict="0 of 0.", to_update=0, to_create=0),
-                summary=[Summary(NOW.date(), "all", "All products", 0, 0, 0, 0, 0)],
-                adoption=[],
-            ),
-            ["Nothing may reach Census: the guard is tripped", "0 of 0.", "can be compared"],
+            replace(GOOD, summary=[Summary("all", ALL, 0, 0, 0, 0, 0)], adoption=[]),
+            ["Salesforce holds no property that can be compared."],
         ),
-        "one run": (replace(FULL, runs=FULL.runs[-1:]), ["65.0 %"]),
-        "no run": (replace(FULL, runs=[], rises=[]), ["No run has been measured yet."]),
-        "only tripped runs": (replace(FULL, runs=[FULL.runs[1]] * 2), ["not known"]),
-        "no exception": (replace(FULL, exceptions=[]), ["None: every record in Salesforce"]),
-        "no sync": (replace(FULL, syncs=[]), ["No exposure names a sync."]),
+        "one run": (replace(GOOD, runs=FULL.runs[-1:]), ["65.0 %"]),
+        "no run": (replace(GOOD, runs=[], rises=[]), ["No run has been measured yet."]),
+        "only tripped runs": (replace(GOOD, runs=[FULL.runs[1]] * 2), ["unknown"]),
+        "no sync": (replace(GOOD, syncs=[]), ["No exposure describes a sync."]),
         "nearly all": (
-            replace(FULL, runs=[Run(NOW, 1_000_000, 1, is_guard_tripped=False)]),
+            replace(GOOD, runs=[Run(NOW, 1_000_000, 1, is_guard_tripped=False)]),
             ["99.9 %"],
         ),
-        "healed": (replace(FULL, rises=[Rise(NOW, 7, 150)]), ["down to 0 again after 2 hours."]),
+        "healed": (replace(FULL, rises=[Rise(NOW, 7, 150)]), ["was 0 again after 2 hours."]),
         "dates": (
-            replace(
-                FULL,
-                summary=[
-                    *FULL.summary[:3],
-                    Summary(NOW.date(), "all", "Fraud Detection", 20, 0, 0, 0, 4),
-                ],
-            ),
-            ["4 dates", "Dates: only a date differs."],
+            replace(FULL, summary=[*FULL.summary[:3], Summary("all", "Fraud", 20, 0, 0, 0, 4)]),
+            ["4 only dates", "Only dates the flag is right, and one of its dates is not"],
+        ),
+        "rejected": (
+            FULL,
+            [
+                "60 records did not reach Salesforce. Of the 7 properties that are wrong, 60 are",
+                f"{NASTY} 59 2",
+                "And 59 more.",
+            ],
+        ),
+        "many reasons": (
+            replace(FULL, rejections=Rejections(25, [(str(n), 1, 0) for n in range(25)], 0, [])),
+            ["And 5 more reasons, with 5 records."],
+        ),
+        "nothing rejected": (
+            replace(GOOD, rejections=Rejections(0, [], 0, [])),
+            ["0 records did not reach Salesforce."],
         ),
     }.values(),
 )
-def test_the_page_is_right_at_the_edges(report: Report, said: list[str]) -> None:
-    text = text_of(program.render(report, NOW))
-    assert not [sentence for sentence in said if sentence not in text]
+def test_the_page_is_right_at_the_edges(report: Report, words: list[str]) -> None:
+    text = text_of(page_of(report))
+    assert not [sentence for sentence in words if sentence not in text]
     assert "nan" not in text.lower().split()
+    assert ("right about all" in text) == (report.state == program.IN_ORDER)
+    assert ("Rejected by Salesforce" in text) == bool(report.rejections)
 
 
 def test_a_long_history_is_thinned_and_hides_nothing_bad() -> None:
@@ -214,66 +445,260 @@ def test_a_long_history_is_thinned_and_hides_nothing_bad() -> None:
         for n in range(2000)
     ]
     report = replace(FULL, runs=runs)
-    page = program.render(report, NOW)
+    page = page_of(report)
     assert len(report.points) <= program.MOST_POINTS
     assert "2,000 runs. Each point is the worst of 21" in text_of(page)
     shown = table(page, "history-table")
     assert [row for row in shown if row[3] == "60.0 %"]
-    assert [row for row in shown if row[3] == "not known"]
+    assert [row for row in shown if row[3] == "unknown"]
     assert report.points[-1] == runs[-1]
-    assert len(page) < 150_000
+    assert len(page) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_by_time", "places"),
+    [
+        ([0, 1, 3, 4], True, [0, 25, 75, 100]),
+        ([0, 24, 24.01, 100], False, [0, 100 / 3, 200 / 3, 100]),
+        ([0, 0, 0], True, [100, 100, 100]),
+        ([0, 5], False, [0, 100]),
+        ([0], False, [100]),
+    ],
+)
+def test_runs_close_together_are_drawn_in_equal_steps(
+    hours: list[float], is_by_time: bool, places: list[float]
+) -> None:
+    runs = [Run(NOW + timedelta(hours=hour), 10, 5, is_guard_tripped=False) for hour in hours]
+    course = program.course(runs)
+    assert course.is_by_time == is_by_time
+    assert [x for x, _ in course.places] == pytest.approx(places)
+    assert course.floor == 0.45
 
 
 def test_freshness_is_judged_by_its_limits() -> None:
-    ages = {0: "fresh", 6: "fresh", 6.1: "old", 24: "old", 24.1: "too old", None: "not known"}
-    for age, state in ages.items():
+    ages = {0: "fresh", 24: "fresh", 24.1: "old", 48: "old", 48.1: "too old", None: "unknown"}
+    for age, word in ages.items():
         newest = None if age is None else NOW - timedelta(hours=age)
-        assert Source("Salesforce replica", newest, 6, 24).state(NOW) == state
-    ages = {
-        0: "less than a minute",
-        1: "1 minute",
-        119: "119 minutes",
-        120: "2 hours",
-        2879: "47 hours",
-        2880: "2 days",
-    }
-    assert {age: program.minutes(age) for age in ages} == ages
+        assert Source("Salesforce replica", newest, 24, 48).state(NOW).word == word
+    assert Source("Salesforce replica", NOW - timedelta(days=99), 24).state(NOW).word == "old"
+    words = {0: "less than a minute", 1: "1 minute", 119: "119 minutes", 120: "2 hours"}
+    words |= {2879: "47 hours", 2880: "2 days"}
+    assert {age: program.duration(age) for age in words} == words
 
 
-def test_a_replica_that_does_not_say_how_old_it_is(incident: Project, tmp_path: Path) -> None:
-    arguments = ["--project-dir", str(incident.path), "--vars", "salesforce_loaded_at_column: none"]
-    with program.dbt_reader(program.make_parser().parse_args(arguments)) as read:
-        (replica, _) = read(program.SOURCES).rows
-    assert replica.values()[1] is None
+def test_an_age_is_that_at_the_end_of_the_day_or_at_the_build() -> None:
+    ages = {"Unknown": None, "Less than a day": 23, "1 to 7 days": 24, "8 to 30 days": 8 * 24}
+    ages["More than 30 days"] = 31 * 24
+    for built_at, end in ((NOW, datetime(2025, 11, 22)), (NOW - timedelta(days=1),) * 2):
+        rows = [
+            {
+                "salesforce_id": age,
+                "product": product,
+                "created_at": None,
+                "mismatched_since_at": hours and end.replace(tzinfo=UTC) - timedelta(hours=hours),
+            }
+            for age, hours in ages.items()
+            for product in ("Fraud Detection", "Bank Linking")
+        ]
+        by_day, by_age = program.count_wrong(rows, replace(FACTS, built_at=built_at))
+        assert {age: group[ALL] for age, group in by_age.items()} == dict.fromkeys(ages, 1)
+        assert by_day == {None: Counter({ALL: 5, "Fraud Detection": 5, "Bank Linking": 5})}
 
 
-def test_a_page_that_cannot_be_written_leaves_the_older_one(
-    incident: Project,
-    tmp_path: Path,
+# --- Without a warehouse ----------------------------------------------------------------------
+
+MISMATCH = {
+    "salesforce_id": "a01",
+    "reverse_etl_id_c": "key 1",
+    "property_name": 'Oak, "Elm"\nHouse',
+    "product": "Fraud Detection",
+    "created_at": datetime(2025, 11, 21, 1, 2, 3, 4000),
+    "mismatched_since_at": None,
+    "is_enabled": True,
+}
+BUILT = {
+    name: value for name, value in vars(FACTS).items() if name not in ("is_tripped", "verdict")
+}
+REJECTED = {"key": "key 1", "status": "rejected", "message": "Locked."}
+
+
+def run_with(
+    monkeypatch: pytest.MonkeyPatch, page: Path, *arguments: str, **answers: list[dict[str, Any]]
+) -> int:
+    """Run the program with these answers of the warehouse, by the name of the query."""
+    rows = {
+        program.GUARD: [{"is_tripped": False, "verdict": "Open."}],
+        program.FACTS: [BUILT],
+        program.SUMMARY: [vars(summary) for summary in FULL.summary],
+        program.MISMATCHES: [MISMATCH],
+    } | {getattr(program, name): answer for name, answer in answers.items()}
+
+    def read(query: str) -> Sequence[dict[str, Any]]:
+        answer = rows.get(query, [])
+        return answer.pop(0) if query == program.FACTS and len(answer) > 1 else answer
+
+    monkeypatch.setattr(program, "open_warehouse", lambda _: contextlib.nullcontext(read))
+    return program.main(["--output", str(page), *arguments])
+
+
+def test_the_csv_is_readable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert run_with(monkeypatch, tmp_path / "page.html") == 0
+    assert (tmp_path / "page_mismatches.csv").read_bytes().decode() == (
+        "salesforce_id,reverse_etl_id_c,property_name,product,created_at,mismatched_since_at,"
+        "is_enabled\r\n"
+        'a01,key 1,"Oak, ""Elm""\nHouse",Fraud Detection,2025-11-21T01:02:03.004000Z,,true\r\n'
+    )
+    nothing = dict.fromkeys(MISMATCH)
+    assert run_with(monkeypatch, tmp_path / "page.html", MISMATCHES=[nothing]) == 0
+    assert (tmp_path / "page_mismatches.csv").read_text() == ",".join(MISMATCH) + "\n"
+    assert "lists nothing: it has only a header." in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "facts"),
+    [
+        (
+            1,
+            "The last build is for 2025-11-21. Build 2025-11-20 first: "
+            "dbt build --vars 'as_of_date: 2025-11-20'",
+            [BUILT | {"asked_day": "2025-11-20"}],
+        ),
+        (2, "feature_sync_summary is empty: run dbt build.", []),
+        (
+            2,
+            "dbt build replaced the marts meanwhile: run this program again.",
+            [[BUILT], [BUILT | {"built_at": NOW}]],
+        ),
+    ],
+)
+def test_a_build_that_is_not_the_right_one_is_refused(
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture,
+    code: int,
+    message: str,
+    facts: list,
 ) -> None:
-    def fails(*_: object, **__: object) -> None:
+    assert run_with(monkeypatch, tmp_path / "page.html", FACTS=facts) == code
+    assert capsys.readouterr().err == f"{message}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_day_that_was_built_may_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    facts = [BUILT | {"asked_day": "2025-11-21"}]
+    assert run_with(monkeypatch, tmp_path / "page.html", FACTS=facts) == 0
+
+
+@pytest.mark.parametrize("failing", ["disk is full", "page is a folder"])
+def test_files_that_cannot_be_written_leave_the_older_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture, failing: str
+) -> None:
+    def fails(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(program, "read_report", lambda _: FULL)
+    page, table_file = tmp_path / "page.html", tmp_path / "page_mismatches.csv"
+    table_file.write_text("older")
+    if failing == "disk is full":
+        page.write_text("older")
+        monkeypatch.setattr(program, "write_csv", fails)
+    else:
+        page.mkdir()
+    assert run_with(monkeypatch, page) == 1
+    assert capsys.readouterr().err.endswith(": no report was written.\n")
+    assert page.is_dir() or page.read_text() == "older"
+    assert table_file.read_text() == "older"
+    assert sorted(tmp_path.iterdir()) == [page, table_file]
+
+
+def test_a_wrong_property_that_was_rejected_shows_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    others = [
+        REJECTED | {"key": "key 2"},
+        REJECTED | {"key": "key 3", "message": NASTY},
+        REJECTED | {"key": "", "status": "invalid", "message": ""},
+    ]
+    file = tmp_path / "records.jsonl"
+    file.write_text("".join(f"{json.dumps(record)}\n" for record in [*others, REJECTED]))
+    second = MISMATCH | {"product": "Bank Linking"}
     page = tmp_path / "page.html"
-    page.write_text("older")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", fails)
-        assert write_report(incident, page) == 1
-    assert "No space left on device: no report was written." in capsys.readouterr().err
-    assert page.read_text() == "older"
-    assert list(tmp_path.iterdir()) == [page]
+    assert run_with(monkeypatch, page, "--records", str(file), MISMATCHES=[MISMATCH, second]) == 0
+    html = page.read_text(encoding="utf-8")
+    assert table(html, "reason-table") == [
+        ["Locked.", "2", "1"],
+        [NASTY, "1", "0"],
+        ["invalid: no message", "1", "0"],
+    ]
+    assert table(html, "rejected-table") == [
+        ['Oak, "Elm" House, a01', "Fraud Detection, Bank Linking", "Locked."]
+    ]
+    assert "4 records did not reach Salesforce." in html
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "no JSON",
+        "[" * 100_000,
+        "[]",
+        "null",
+        '{"key": "a", "status": "rejected"}',
+        json.dumps(REJECTED | {"key": None}),
+        json.dumps(REJECTED | {"message": 3}),
+        json.dumps(REJECTED | {"status": None}),
+        "\udcff",
+    ],
+)
+def test_a_malformed_file_of_records_is_refused(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "records.jsonl"
+    text = f"{json.dumps(REJECTED)}\n{line}\n"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(Stop, match=r"records.jsonl, line 2: expected a JSON object") as stop:
+        program.read_rejections(file, [])
+    assert stop.value.code == 2
+
+
+def test_without_the_file_of_records_there_is_no_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    missing = tmp_path / "missing.jsonl"
+    assert run_with(monkeypatch, tmp_path / "page.html", "--records", str(missing)) == 2
+    error = f"{missing} cannot be read: No such file or directory.\n"
+    assert capsys.readouterr().err == error
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_records_are_counted_and_not_kept(tmp_path: Path) -> None:
+    file = tmp_path / "records.jsonl"
+    with file.open("w") as lines:
+        for number in range(20_000):
+            record = REJECTED | {"key": f"key {number}", "message": f"{number} " + "x" * 400}
+            print(json.dumps(record), file=lines)
+    rows = [MISMATCH | {"salesforce_id": str(n), "reverse_etl_id_c": f"key {n}"} for n in range(99)]
+    rejections = program.read_rejections(file, rows)
+    assert rejections.records == 20_000
+    assert len(rejections.reasons) == program.KEPT_REASONS + 1
+    assert rejections.reasons[0] == ("Other reasons", 19_000, 0)
+    assert max(len(reason) for reason, _, _ in rejections.reasons) == 300
+    assert (len(rejections.properties), rejections.wrong) == (program.MOST_REJECTED, 99)
+
+
+def test_a_replica_that_does_not_say_how_old_it_is(incident: Project) -> None:
+    arguments = ["--project-dir", str(incident.path), "--vars", "salesforce_loaded_at_column: none"]
+    with program.open_warehouse(program.parse(arguments)) as read:
+        replica, features = read(program.SOURCES)
+    assert (replica["newest_at"], replica["warn_after"], replica["error_after"]) == (None, 24, None)
+    assert features["newest_at"]
 
 
 def test_without_marts_the_program_says_what_to_do(
     empty_project: Project, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert write_report(empty_project, tmp_path / "page.html") == 2
-    error = capsys.readouterr().err
-    assert "dbt cannot read the relations: nothing was done." in error
-    assert error.endswith("Has dbt build made the marts?\n")
+    assert "dbt cannot read the warehouse. Has dbt build run?" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -295,7 +720,21 @@ def browser() -> Iterator[Chrome]:
     browser.quit()
 
 
-def show(browser: Chrome, page: Path, width: int = 1100, scheme: str = "light") -> None:
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a page with everything that a page can show, and others, by name."""
+    folder = tmp_path_factory.mktemp("pages")
+    reports = {
+        "full": FULL,
+        "good": GOOD,
+        "tripped": replace(FULL, facts=replace(FACTS, is_tripped=True, verdict="0 of 0.")),
+    }
+    for name, report in reports.items():
+        (folder / f"{name}.html").write_text(page_of(report), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in reports}
+
+
+def show(browser: Chrome, page: Path, width: int = 1280, scheme: str = "light") -> None:
     """Open a page at a width of so many pixels, in light or dark, with all details open."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
@@ -305,24 +744,6 @@ def show(browser: Chrome, page: Path, width: int = 1100, scheme: str = "light") 
     browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
 
 
-def seen(browser: Chrome, selector: str) -> str:
-    """Return the visible text of an element."""
-    return browser.find_element(By.CSS_SELECTOR, selector).text
-
-
-def seen_table(browser: Chrome, name: str) -> list[list[str]]:
-    """Return the visible text of the cells of a table's body."""
-    rows = browser.find_elements(By.CSS_SELECTOR, f"#{name} tbody tr")
-    return [[cell.text for cell in row.find_elements(By.CSS_SELECTOR, "th, td")] for row in rows]
-
-
-def drawn(browser: Chrome, section: str) -> list[str]:
-    """Return the texts of the visible drawing of a section."""
-    drawing = f"section[aria-labelledby={section}] svg text"
-    texts = browser.find_elements(By.CSS_SELECTOR, drawing)
-    return [text.text for text in texts if text.is_displayed()]
-
-
 def requests(browser: Chrome) -> list[str]:
     """Return what pages have asked for since the last time."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
@@ -330,105 +751,49 @@ def requests(browser: Chrome) -> list[str]:
     return [each["params"]["request"]["url"] for each in sent]
 
 
-def check_figures(browser: Chrome, project: Project) -> None:
-    """Compare what is seen with the marts."""
-    expected = counts(project)
-    assert {name: seen(browser, f"#{name}") for name in expected} == expected
-    runs = project.query(
-        f"select measured_at, mismatched, properties from {MARTS}.feature_accuracy_history "
-        "where product = 'All products' order by measured_at desc"
-    )
-    right = [f"{1000 * (run[2] - run[1]) // run[2] / 10:.1f} %" for run in runs]
-    assert seen_table(browser, "history-table") == [
-        [f"{at.day} {at:%B %Y, %H:%M} UTC", f"{wrong:,}", f"{properties:,}", share]
-        for (at, wrong, properties), share in zip(runs, right, strict=True)
-    ]
-    assert right[0] in drawn(browser, "history")
-    adoption = project.query(
-        "select product, properties_on, share_of_properties, newly_on_7_days, newly_on_30_days, "
-        f"newly_on_90_days from {MARTS}.product_adoption where started_month = 'all' "
-        "order by properties_on desc, product"
-    )
-    adoption = [(*row[:2], program.percent(row[2]), *row[3:]) for row in adoption]
-    assert seen_table(browser, "adoption-table") == numbers(adoption)
-    assert {row[2] for row in adoption} < set(drawn(browser, "adoption"))
-    (verdict,) = project.query(f"select verdict from {MARTS}.feature_sync_guard")[0]
-    assert seen(browser, "#guard-verdict") == verdict
-
-
-def test_the_figures_are_seen_before_and_after_the_sync_and_when_the_guard_trips(
-    loop: Project, browser: Chrome, tmp_path: Path
-) -> None:
-    page = tmp_path / "page.html"
-    assert write_report(loop, page) == 0
-    show(browser, page)
-    assert seen(browser, "h1") == "Salesforce is wrong about 2,815 of 17,102 properties"
-    check_figures(browser, loop)
-    assert seen_table(browser, "mismatch-table") == mismatches(loop)
-    assert {row[-1] for row in mismatches(loop)} < set(drawn(browser, "mismatches"))
-
-    for relation in ("product_property_create", "product_property_feature_sync"):
-        assert simulate_sync(loop, f"relation: {relation}"), loop.output
-    assert loop.dbt("run", "--select", "feature_accuracy_history+", *INCIDENT).success
-    assert write_report(loop, page) == 0
-    show(browser, page)
-    assert seen(browser, "h1") == "Salesforce is right about all 17,452 properties"
-    assert [seen(browser, f"#{name}") for name in counts(loop)] == ["0", "0", "0"]
-    check_figures(browser, loop)
-    assert drawn(browser, "mismatches") == []
-    assert "fresh" in seen_table(browser, "freshness-table")[0][3]
-
-    loop.query(f"delete from {SOURCE_TABLES['product_property_w_features']}")
-    assert write_report(loop, page) == 0
-    show(browser, page)
-    assert seen(browser, "h1") == "Nothing may reach Census: the guard is tripped"
-    assert seen(browser, "#guard-state") == "Tripped"
-    check_figures(browser, loop)
-
-    assert set(requests(browser)) == {page.as_uri()}
-    assert browser.get_log("browser") == []
-
-
-@pytest.fixture(scope="module")
-def full_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a page with all that can stand on one."""
-    page = tmp_path_factory.mktemp("full") / "page.html"
-    page.write_text(program.render(FULL, NOW), encoding="utf-8")
-    return page
-
-
+@pytest.mark.parametrize("name", ["full", "good", "tripped"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1100])
+@pytest.mark.parametrize("width", [390, 1280])
 def test_everyone_can_read_the_page(
-    browser: Chrome, full_page: Path, width: int, scheme: str
+    browser: Chrome, pages: dict[str, Path], width: int, scheme: str, name: str
 ) -> None:
-    show(browser, full_page, width, scheme)
-    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert browser.execute_script(wide) == 0
-    colours = browser.execute_script(
-        "const s = getComputedStyle(document.body);"
-        "const t = getComputedStyle(document.querySelector('svg text'));"
-        "return [s.backgroundColor, t.fill]"
-    )
-    light, dark = "rgb(255, 255, 255)", "rgb(20, 23, 27)"
-    assert colours[0] == (light if scheme == "light" else dark)
-    assert (colours[1] == "rgb(29, 33, 38)") == (scheme == "light")
-    outside = (
-        "return [...document.querySelectorAll('svg text')].filter(t =>"
-        "t.getBoundingClientRect().right > document.documentElement.clientWidth).length"
-    )
-    assert browser.execute_script(outside) == 0
+    show(browser, pages[name], width, scheme)
+    colour = browser.execute_script("return getComputedStyle(document.body).color")
+    assert (colour == "rgb(29, 33, 38)") == (scheme == "light")
     axe = Axe(browser)
     axe.inject()
     violations = axe.run()["violations"]
     assert not violations, axe.report(violations)
-    assert (
-        len([svg for svg in browser.find_elements(By.TAG_NAME, "svg") if svg.is_displayed()]) == 3
-    )
 
 
-def test_the_keyboard_reaches_everything(browser: Chrome, full_page: Path) -> None:
-    show(browser, full_page)
+@pytest.mark.parametrize("width", [360, 390, 1100, 1280])
+def test_no_figure_is_cut_off(browser: Chrome, pages: dict[str, Path], width: int) -> None:
+    for page in pages.values():
+        show(browser, page, width)
+        assert browser.execute_script(
+            "const edge = document.documentElement.clientWidth;"
+            "const outside = [...document.querySelectorAll('body *:not(.skip)')].filter("
+            "  e => e.getBoundingClientRect().right > edge + 0.5 || e.scrollWidth > edge);"
+            "const counts = [...document.querySelectorAll('.count, .number, .history b')].filter("
+            "  e => !e.closest('thead') && e.textContent && !e.checkVisibility());"
+            "return [document.documentElement.scrollWidth - edge, outside.length, counts.length]"
+        ) == [0, 0, 0]
+        columns = {
+            round(section.rect["x"])
+            for section in browser.find_elements(By.CSS_SELECTOR, "section:not(.across)")
+        }
+        assert len(columns) == (2 if width >= 1100 else 1)
+
+
+def test_the_page_asks_the_network_for_nothing(browser: Chrome, pages: dict[str, Path]) -> None:
+    requests(browser)
+    show(browser, pages["full"])
+    assert set(requests(browser)) == {pages["full"].as_uri()}
+    assert browser.get_log("browser") == []
+
+
+def test_the_keyboard_reaches_everything(browser: Chrome, pages: dict[str, Path]) -> None:
+    show(browser, pages["full"])
     browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = false)")
     active = browser.switch_to.active_element
     active.send_keys(Keys.TAB)
@@ -437,31 +802,35 @@ def test_the_keyboard_reaches_everything(browser: Chrome, full_page: Path) -> No
     assert skip.rect["y"] >= 0
     skip.send_keys(Keys.ENTER)
     reached = []
-    while (active := browser.switch_to.active_element).tag_name != "body" and len(reached) < 20:
+    while (active := browser.switch_to.active_element).tag_name != "body" and len(reached) < 30:
         if active.tag_name == "summary":
             active.send_keys(Keys.ENTER)
             assert active.find_element(By.XPATH, "..").get_attribute("open")
         reached.append(active.accessible_name)
         active.send_keys(Keys.TAB)
     assert reached[1:] == [
-        "Mismatches as a table",
-        "Mismatches by product, table",
-        "Accuracy as a table",
-        "Accuracy, run by run, table",
+        "The properties that are wrong and were rejected",
+        "a04",
+        "The other 10 days, by month",
+        "page_mismatches.csv",
         NASTY,
-        "Adoption as a table",
-        "Adoption, table",
+        'a"/<b>',
+        "a02",
+        "a03",
+        "Accuracy as a table",
     ]
     assert not browser.find_elements(By.TAG_NAME, "script")
 
 
-def test_paper_is_light_and_keeps_each_figure_whole(browser: Chrome, full_page: Path) -> None:
-    show(browser, full_page, scheme="dark")
+def test_paper_is_light_and_keeps_each_figure_whole(
+    browser: Chrome, pages: dict[str, Path]
+) -> None:
+    show(browser, pages["full"], scheme="dark")
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
     style = browser.execute_script(
         "return [getComputedStyle(document.body).backgroundColor,"
-        "getComputedStyle(document.querySelector('figure')).breakInside]"
+        "getComputedStyle(document.querySelector('.history')).breakInside]"
     )
     assert style == ["rgb(255, 255, 255)", "avoid"]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen"})
