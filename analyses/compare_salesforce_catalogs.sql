@@ -1,7 +1,13 @@
--- Is the copy of the Salesforce table in the catalog compare_with_catalog equal to the one that is
--- read now? To be asked before salesforce_catalog is changed. Equal when both row counts are the
--- same and everything else is 0. A record is recognised by its Salesforce id.
+-- Is the copy of the Salesforce table in the catalog compare_with_catalog equal to the table that is
+-- read now? Run this before you change salesforce_catalog: both row counts must be equal and
+-- everything else 0. A record is recognised by its Salesforce id.
 {%- set current = source('salesforce', 'product_property_c') %}
+{%- if execute and flags.WHICH == 'show' and var('compare_with_catalog') | lower == current.database | lower %}
+    {{ exceptions.raise_compiler_error(
+        "compare_with_catalog and salesforce_catalog are both " ~ current.database ~ ", so the table would be compared with"
+        ~ " itself. Set compare_with_catalog to the catalog of the copy."
+    ) }}
+{%- endif %}
 {%- set copy = api.Relation.create(
     database=var('compare_with_catalog'),
     schema=current.schema,
@@ -33,10 +39,10 @@ compared as (
 
 final as (
     select
-        count(current_id) as rows_in_{{ current.database }},
-        count(copied_id) as rows_in_{{ copy.database }},
-        count(case when copied_id is null then 1 end) as only_in_{{ current.database }},
-        count(case when current_id is null then 1 end) as only_in_{{ copy.database }},
+        count(current_id) as rows_in_current,
+        count(copied_id) as rows_in_copy,
+        count(case when copied_id is null then 1 end) as only_in_current,
+        count(case when current_id is null then 1 end) as only_in_copy,
         count(
             coalesce({{ columns | join('_differs, ') }}_differs)
         ) as rows_that_differ,

@@ -1,15 +1,15 @@
--- Did what was synced on a day arrive right? The properties created in Salesforce on as_of_date,
+-- Did what was synced on a day arrive correctly? The properties created in Salesforce on as_of_date,
 -- product by product.
 select
     product,
     properties as synced,
-    should_be_on as should_be_on,
+    should_be_on,
     on_in_salesforce,
     missing_in_salesforce,
     left_on_in_salesforce,
     never_set_in_salesforce,
-    properties - mismatched as arrived_right,
-    round(100.0 * (properties - mismatched) / properties, 1) as percent_right
+    properties - mismatched as arrived_correctly,
+    round(100.0 * (properties - mismatched) / properties, 1) as percent_correct
 from {{ ref('feature_sync_summary') }}
 where cohort = 'as_of_date'
 order by

@@ -1,5 +1,5 @@
 -- How are the products distributed? Share of the Salesforce properties that have each product,
--- in truth and in Salesforce.
+-- according to the features table and in Salesforce.
 select
     product,
     properties,

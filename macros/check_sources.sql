@@ -94,6 +94,15 @@
 {% endmacro %}
 
 
+{# Not before the proof: the build has just done it, and each statement is a round trip. #}
+{% macro check_sources_before_run() %}
+    {% set is_proof = invocation_args_dict.get("selector") == "after_sync" %}
+    {% if execute and flags.WHICH in ["build", "run", "test"] and not is_proof %}
+        {% do check_sources(only_faults=true) %}
+    {% endif %}
+{% endmacro %}
+
+
 {# A product that the features table has and the mapping lacks would never reach Salesforce, and nothing else says so. #}
 {% macro warn_about_new_products(feature_columns) %}
     {% set prefixes = product_features() | map(attribute="source_prefix") | list %}

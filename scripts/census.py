@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
@@ -457,7 +458,7 @@ class Census:
         """Drop the values of a record as soon as they are parsed, and the key from any text."""
         value.pop("record_payload", None)
         for name, text in value.items():
-            if isinstance(text, str) and self._key in text:
+            if isinstance(text, str):
                 value[name] = text.replace(self._key, "***")
         return value
 
@@ -470,12 +471,19 @@ class Census:
         same values to the same records again. Raises Unclear when the fault stays.
         """
         settings = self._settings
+        request = partial(
+            self._session.request,
+            *(method, self._url + path),
+            params=query,
+            timeout=(settings.connect_timeout, settings.read_timeout),
+            allow_redirects=False,  # the key is for this host and no other
+        )
         left = settings.request_timeout
         for attempt in range(1, settings.retries + 2):
             began = time.monotonic()
             asked_for, is_passing = None, True
             try:
-                response = in_time(left, lambda left=left: self._once(method, path, query, left))
+                response = in_time(left, request)
             except (OSError, ValueError) as error:  # requests' own errors are OSErrors
                 fault = f"could not be reached ({self._cause(error)})"
                 is_passing = isinstance(error, PASSING) and not isinstance(error, FINAL)
@@ -496,20 +504,6 @@ class Census:
             tell(f"Census {fault}; trying again in {seconds} ({attempt} of {settings.retries}).")
             time.sleep(pause)
         raise Unclear(f"Census {fault} in {counted(attempt, 'attempt')} at {what}. {unsure}")
-
-    def _once(
-        self, method: str, path: str, query: dict[str, str] | None, seconds: float
-    ) -> requests.Response:
-        """Send a request once."""
-        settings = self._settings
-        timeout = (min(settings.connect_timeout, seconds), min(settings.read_timeout, seconds))
-        return self._session.request(
-            method,
-            self._url + path,
-            params=query,
-            timeout=timeout,
-            allow_redirects=False,  # the key is for this host and no other
-        )
 
     def _cause(self, error: BaseException) -> str:
         """Return the cause of a fault in the words of the operating system."""
@@ -766,7 +760,7 @@ def group(
         message = masked(record.message, record.key)
         write({"key": record.key, "status": record.status, "message": message})
         # A message of Census's own says nothing without the status; one of Salesforce does.
-        status = "" if message and record.status in NOT_SYNCED else f"{record.status}: "
+        status = "" if record.status in NOT_SYNCED else f"{record.status}: "
         text = status + (message or "no message")
         if text not in reasons and len(reasons) < settings.reasons_kept:
             whole = status + record.message
@@ -774,7 +768,7 @@ def group(
             reasons[text] = Reason(text, next(advice, ""))
         reasons.get(text, others).add(1, [record.key], settings.keys_shown)
         if time.monotonic() - reported >= settings.progress_every:
-            say(f"{done:,} records read so far.")
+            tell(f"{done:,} records read so far.")
             reported = time.monotonic()
     ranked = sorted(reasons.values(), key=lambda reason: -reason.count)
     for reason in ranked[settings.reasons_shown :]:
@@ -799,8 +793,6 @@ def whole_file(path: Path | None) -> Iterator[Callable[[dict[str, str]], None]]:
         except BaseException:
             os.unlink(file.name)
             raise
-    except BrokenPipeError:  # of standard output
-        raise
     except OSError as error:
         raise Unclear(
             f"{path} could not be written ({error.strerror}). Correct --output."

@@ -51,23 +51,26 @@ FACTS = """
     left join {{ ref('int_product_properties_at_build') }} as at_build
         on backfill.reverse_etl_id_c = at_build.reverse_etl_id_c
 """
-EXPECTED = "select * from {{ ref('product_property_feature_backfill') }}"
-CURRENT = """
-    select
-        backfill.batch_number,
-        backfill.snappt_property_id_c,
-        backfill.reverse_etl_id_c
-        {%- for column in census_columns()[2:] %},
-        at_build.current_{{ column }} as {{ column }}
-        {%- endfor %}
-    from {{ ref('product_property_feature_backfill') }} as backfill
-    left join {{ ref('int_product_properties_at_build') }} as at_build
-        on backfill.reverse_etl_id_c = at_build.reverse_etl_id_c
+EXPECTED = """
+    select batch_number, {{ census_columns() | join(', ') }}
+    from {{ ref('product_property_feature_backfill') }}
 """
-BATCHES_OF = """
-    with backfill as ({source})
-    select batch_number, {{{{ census_expressions() | join(', ') }}}}
-    from backfill
+CURRENT = """
+    select batch_number, {{ census_expressions() | join(', ') }}
+    from (
+        select
+            backfill.batch_number,
+            backfill.snappt_property_id_c,
+            backfill.reverse_etl_id_c
+            {%- for column in census_columns()[2:] %},
+            at_build.current_{{ column }} as {{ column }}
+            {%- endfor %}
+        from {{ ref('product_property_feature_backfill') }} as backfill
+        left join {{ ref('int_product_properties_at_build') }} as at_build
+            on backfill.reverse_etl_id_c = at_build.reverse_etl_id_c
+    ) as current_values
+"""
+SOME_BATCHES = """
     where batch_number between {first} and {last}
     order by batch_number, reverse_etl_id_c
 """
@@ -120,7 +123,7 @@ def read_chunks(read: Read, source: str, properties: int, batches: int) -> Itera
     """Yield the rows in the order of batches and keys, whole batches at a time."""
     step = max(CHUNK_ROWS * batches // properties, 1)
     for first in range(1, batches + 1, step):
-        yield read(BATCHES_OF.format(source=source, first=first, last=first + step - 1))
+        yield read(source + SOME_BATCHES.format(first=first, last=first + step - 1))
 
 
 def as_text(value: object) -> str:

@@ -110,6 +110,8 @@ class Run:
     properties: int
     mismatched: int
     is_guard_tripped: bool
+    is_rise: bool  # more properties differed than in the run before
+    minutes_to_zero: int | None  # from a rise
 
     @property
     def share(self) -> float | None:
@@ -121,15 +123,6 @@ class Run:
     def right(self) -> str:
         """The share in words."""
         return "unknown" if self.share is None else percent(self.share)
-
-
-@dataclass(frozen=True)
-class Rise:
-    """The last time that more properties differed than before."""
-
-    rose_at: datetime
-    mismatched: int
-    minutes_to_zero: int | None
 
 
 @dataclass(frozen=True)
@@ -146,8 +139,12 @@ class Adoption:
 
 @dataclass(frozen=True)
 class Finding:
-    """An example of what a person has to look at, with the figures of its reason."""
+    """An example of what a person has to look at, with the figures of its reason.
 
+    `section` is the page's: exceptions or issues.
+    """
+
+    section: str
     reason: str
     what_to_do: str
     records: int
@@ -216,10 +213,8 @@ class Report:
     wrong_by_age: Mapping[str, Counter[str]]
     created: Mapping[date | None, int]  # properties by day of creation
     runs: Sequence[Run]
-    rises: Sequence[Rise]
     adoption: Sequence[Adoption]
-    exceptions: Sequence[Finding]
-    issues: Sequence[Finding]
+    findings: Sequence[Finding]
     syncs: Sequence[Sync]
     sources: Sequence[Source]
     mismatch_rows: int
@@ -235,6 +230,16 @@ class Report:
         """The products that differ, the most mismatches first."""
         rows = [row for row in self.summary if row.cohort == "all" and row.mismatched]
         return [row for row in rows if row.product != ALL]
+
+    @property
+    def exceptions(self) -> list[Finding]:
+        """What cannot be synced."""
+        return [finding for finding in self.findings if finding.section == "exceptions"]
+
+    @property
+    def issues(self) -> list[Finding]:
+        """What may not have been matched correctly."""
+        return [finding for finding in self.findings if finding.section == "issues"]
 
     @property
     def ages(self) -> list[Source]:
@@ -358,17 +363,18 @@ CREATED = """
     group by cast(created_at as date)
 """
 RUNS = """
-    select measured_at, properties, mismatched, is_guard_tripped
-    from {{ ref('feature_accuracy_history') }}
-    where product = 'All products'
-    order by measured_at, run_id
-"""
-LAST_RISE = """
-    select rose_at, mismatched, minutes_to_zero
-    from {{ ref('feature_time_to_zero') }}
-    where product = 'All products'
-    order by rose_at desc
-    limit 1
+    select
+        runs.measured_at,
+        runs.properties,
+        runs.mismatched,
+        runs.is_guard_tripped,
+        rises.run_id is not null as is_rise,
+        rises.minutes_to_zero
+    from {{ ref('feature_accuracy_history') }} as runs
+    left join {{ ref('feature_time_to_zero') }} as rises
+        on runs.run_id = rises.run_id and runs.product = rises.product
+    where runs.product = 'All products'
+    order by runs.measured_at, runs.run_id
 """
 ADOPTION = """
     select
@@ -379,33 +385,40 @@ ADOPTION = """
     order by properties_on desc, product
 """
 FINDINGS = f"""
-    with findings as (
+    with records as (
         select
-            {{reason}} as reason,
+            'exceptions' as section,
+            sync_exception as reason,
             what_to_do,
+            is_mismatched and salesforce_id is not null as is_wrong,
             salesforce_id,
             property_name,
-            snappt_property_id_c as property_id,
-            count(*) over (partition by {{reason}}) as records,
-            count(case when {{is_wrong}} then 1 end) over (partition by {{reason}}) as mismatched,
+            snappt_property_id_c as property_id
+        from {{{{ ref('product_property_sync_exceptions') }}}}
+        union all
+        select
+            'issues', issue, what_to_do, false, salesforce_id, property_name, snappt_property_id_c
+        from {{{{ ref('feature_matching_issues') }}}}
+    ),
+
+    counted as (
+        select
+            *,
+            count(*) over (partition by section, reason) as records,
+            count(case when is_wrong then 1 end) over (partition by section, reason) as mismatched,
             row_number() over (
-                partition by {{reason}}
-                order by case when {{is_wrong}} then 1 else 2 end, salesforce_id, property_name
+                partition by section, reason
+                order by case when is_wrong then 1 else 2 end, salesforce_id, property_name
             ) as place
-        from {{{{{{{{ ref('{{mart}}') }}}}}}}}
+        from records
     )
 
-    select reason, what_to_do, records, mismatched, salesforce_id, property_name, property_id
-    from findings
+    select
+        section, reason, what_to_do, records, mismatched, salesforce_id, property_name, property_id
+    from counted
     where place <= {MOST_EXAMPLES}
     order by records desc, reason, place
 """
-EXCEPTIONS = FINDINGS.format(
-    mart="product_property_sync_exceptions",
-    reason="sync_exception",
-    is_wrong="is_mismatched and salesforce_id is not null",
-)
-ISSUES = FINDINGS.format(mart="feature_matching_issues", reason="issue", is_wrong="false")
 SYNCS = """
     with wrong as (
         select reverse_etl_id_c from {{ ref('int_product_properties_at_build') }}
@@ -498,10 +511,8 @@ def read_report(read: Read, records: Path | None) -> tuple[Report, Sequence[Mapp
         wrong_by_age=by_age,
         created={row["created_on"]: plain(row["properties"]) for row in read(CREATED)},
         runs=rows(Run, RUNS),
-        rises=rows(Rise, LAST_RISE),
         adoption=rows(Adoption, ADOPTION),
-        exceptions=rows(Finding, EXCEPTIONS),
-        issues=rows(Finding, ISSUES),
+        findings=rows(Finding, FINDINGS),
         syncs=rows(Sync, SYNCS),
         sources=rows(Source, SOURCES),
         mismatch_rows=len(wrong),
@@ -566,7 +577,7 @@ def read_records(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the sync key of each record and the reason; or raise Stop."""
     done = 0
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open("rb") as lines:
             for line in lines:
                 record = json.loads(line)
                 key, status, message = (record[name] for name in ("key", "status", "message"))

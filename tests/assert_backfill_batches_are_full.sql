@@ -19,7 +19,8 @@ select batches.*
 from batches
 cross join totals
 where
-    batches.batch_number not between 1 and totals.last_batch_number
+    batches.batch_number is null
+    or batches.batch_number not between 1 and totals.last_batch_number
     or (
         batches.batch_number < totals.last_batch_number
         and batches.batch_rows <> totals.batch_size

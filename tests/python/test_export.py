@@ -1,17 +1,16 @@
 """The backfill as files: complete, readable, whole or not at all, on both engines."""
 
 import csv
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import export_feature_backfill as program
 import pytest
-from agate import Table
 from conftest import (
     INCIDENT,
-    SOURCE_TABLES,
     Databricks,
     Engine,
     Project,
@@ -49,6 +48,8 @@ def read(path: Path) -> list[tuple]:
     def value(text: str) -> object:
         if text.endswith("Z"):
             return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return date.fromisoformat(text)
         return values.get(text, text)
 
     with path.open(encoding="utf-8", newline="") as file:
@@ -91,19 +92,14 @@ def test_the_files_hold_the_backfill(engine: Engine, tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         for files in ("feature_backfill_20251121.csv", "feature_backfill_batches/*.csv"):
-            selected = ", ".join(
-                f"{column} at time zone 'UTC'" if column.endswith("_date_c") else column
-                for column in header
-            )
             # The type of a column cannot be found where all of it is empty.
             types = ", ".join(
-                f"'{column}': '{'timestamptz' if column.endswith('_date_c') else 'varchar'}'"
+                f"'{column}': '{'date' if column.endswith('_date_c') else 'varchar'}'"
                 for column in header
                 if not column.endswith("_enabled_c")
             )
             read_back = connection.execute(
-                f"select {selected} from read_csv('{folder}/{files}', types = {{{types}}})"
-                " order by reverse_etl_id_c"
+                f"from read_csv('{folder}/{files}', types = {{{types}}}) order by reverse_etl_id_c"
             )
             assert read_back.fetchall() == rows
 
@@ -112,6 +108,8 @@ def test_values_that_need_care_are_written_as_rfc_4180_has_them(
     loop: Project, tmp_path: Path
 ) -> None:
     odd = 'a "quoted", key\nof two lines, ü and שלום'
+    timestamps = ("--vars", "{as_of_date: 2025-11-21, feature_date_type: timestamp}")
+    assert loop.dbt("run", "--select", "product_property_feature_backfill", *timestamps).success
     loop.query(f"delete from {BACKFILL} where batch_number > 1")
     loop.query(
         f"update {BACKFILL} set snappt_property_id_c = $odd$" + odd + "$odd$,"
@@ -178,7 +176,7 @@ def test_an_export_that_fails_leaves_the_older_one(
     loop.query(f"update {BACKFILL} set batch_number = null where batch_number = 900")
     after = contents(folder)
     assert export(loop, folder) == 2
-    assert "The backfill was built anew meanwhile" in capsys.readouterr().err
+    assert "The backfill was rebuilt meanwhile" in capsys.readouterr().err
     assert contents(folder) == after
     assert before.keys() - after.keys() == {
         "feature_backfill_batches/feature_backfill_batch_026_records_1251-1296.csv"
@@ -192,14 +190,15 @@ def test_nothing_is_exported_when_there_is_nothing_or_the_guard_is_tripped(
     nobody = ("--vars", "as_of_date: 1999-01-01")
     assert loop.dbt("run", "--select", "product_property_feature_backfill", *nobody).success
     assert export(loop, tmp_path / "out") == 1
-    assert "The backfill holds no property" in capsys.readouterr().err
+    assert "The backfill is empty, so nothing was exported" in capsys.readouterr().err
     assert loop.dbt("run", "--select", "product_property_feature_backfill", *INCIDENT).success
-    loop.query(f"delete from {SOURCE_TABLES['product_property_w_features']}")
+    loop.query("update crm.sfdc_dbx.feature_sync_guard set is_tripped = true")
     assert export(loop, tmp_path / "out") == 1
     assert "The guard is tripped" in capsys.readouterr().err
+    loop.query("update crm.sfdc_dbx.feature_sync_guard set is_tripped = false")
     loop.query(f"drop table {BACKFILL}")
     assert export(loop, tmp_path / "out") == 2
-    assert "dbt cannot read the relations" in capsys.readouterr().err
+    assert "dbt cannot read the warehouse" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -210,10 +209,10 @@ def test_a_million_rows_are_read_in_chunks(
     sizes = []
     read_chunks = program.read_chunks
 
-    def counted(*arguments: object) -> Iterator[Table]:
-        for table in read_chunks(*arguments):
-            sizes.append(len(table.rows))
-            yield table
+    def counted(*arguments: object) -> Iterator[list]:
+        for chunk in read_chunks(*arguments):
+            sizes.append(len(chunk))
+            yield chunk
 
     monkeypatch.setattr(program, "read_chunks", counted)
     monkeypatch.setattr(program, "CHUNK_ROWS", 500)

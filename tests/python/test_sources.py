@@ -5,6 +5,7 @@ from pathlib import Path
 from conftest import INCIDENT, SOURCE_TABLES, Databricks, Engine, Project, copy_of, create_table
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
+FEATURES = SOURCE_TABLES["product_property_w_features"]
 
 
 def run_operation(engine: Engine, name: str, variables: str = "{}") -> bool:
@@ -24,23 +25,24 @@ def freshness(engine: Engine, *arguments: str) -> dict[str, tuple[str, str]]:
 
 def test_find_salesforce_table(engine: Engine) -> None:
     assert run_operation(engine, "find_salesforce_table")
-    assert "  crm: not there" in engine.output
+    assert "  crm: does not exist or may not be read" in engine.output
     assert "  hive_metastore: found, 17102 rows, newest _fivetran_synced 2025-11-22 00:20:00" in (
         engine.output
     )
-    assert "The var salesforce_catalog is hive_metastore: right." in engine.output
+    assert "The var salesforce_catalog is hive_metastore: correct." in engine.output
     if isinstance(engine, Databricks):
         assert "  locked: may not be read" in engine.output
 
     variables = "{salesforce_catalog: crm, salesforce_loaded_at_column: none}"
     assert run_operation(engine, "find_salesforce_table", variables)
-    assert "The var salesforce_catalog is crm, and the table is not there." in engine.output
+    assert "salesforce_catalog is crm, and no such table can be read there." in engine.output
     assert "--vars 'salesforce_catalog: hive_metastore'" in engine.output
 
 
 def test_a_salesforce_table_that_is_nowhere(incident: Project) -> None:
     assert run_operation(incident, "find_salesforce_table", "salesforce_schema: elsewhere")
-    assert "found nowhere: check the var salesforce_schema (now elsewhere)" in incident.output
+    assert "No catalog has it, or you may not read it" in incident.output
+    assert "Check the var salesforce_schema (now elsewhere), and ask for SELECT." in incident.output
 
 
 def test_check_sources(engine: Engine) -> None:
@@ -48,16 +50,62 @@ def test_check_sources(engine: Engine) -> None:
     assert engine.output.count("columns are there") == 3
 
     create_table(engine, "crm.faulty.properties", "select 1 as id, 'a' as name, true as created_at")
-    faulty = "rds_catalog: crm, rds_schema: faulty, features_schema: elsewhere"
+    faulty = "rds_catalog: crm, rds_schema: faulty, rds_deleted_column: gone, features_schema: none"
     assert not run_operation(engine, "check_sources", f"{{{faulty}, salesforce_catalog: locked}}")
     assert "created_at: is boolean, expected date or timestamp" in engine.output
     assert "updated_at: missing: add the column to the table" in engine.output
-    assert "not there: check the vars features_catalog and features_schema" in engine.output
+    assert "gone: missing: check the var rds_deleted_column, or set it to none" in engine.output
+    assert "does not exist or may not be read: check the vars features_catalog" in engine.output
     if isinstance(engine, Databricks):
         assert "the catalog locked may not be read: ask for USE CATALOG" in engine.output
     else:
         assert "there is no catalog locked: check the vars salesforce_catalog" in engine.output
-    assert "4 fault(s) in the sources:" in engine.output
+    assert "5 fault(s) in the sources:" in engine.output
+
+
+def test_a_product_that_the_mapping_lacks_is_reported_by_every_build(engine: Engine) -> None:
+    """An eighth flag in the features table would never reach Salesforce, and nobody would know."""
+    new = "false as rent_reporting_enabled, cast(null as timestamp) as rent_reporting_enabled_at"
+    place = "crm.eighth.product_property_w_features"
+    create_table(engine, place, f"select *, {new} from {FEATURES}")
+    variables = ("--vars", "features_schema: eighth")
+    only_source = ("--select", "stg_rds__properties")
+    assert engine.dbt("build", *only_source, *variables).success, engine.output
+    assert "has the flag rent_reporting_enabled, which no product of the mapping" in engine.output
+    assert "1. enter it in macros/product_features.sql, 2." in engine.output
+    assert "enabled_at, which" not in engine.output
+    assert engine.dbt("build", *only_source).success
+    assert "which no product of the mapping" not in engine.output
+
+
+HELPERS = (
+    *("recency", "property_id", "is_deleted", "salesforce_id", "property_name", "created_at"),
+    *("sync_exception", "sync_key", "is_mismatched", "has_feature_row", "row_count", "updated_at"),
+)
+
+
+def test_source_columns_with_the_names_of_our_own_change_nothing(loop: Project) -> None:
+    """Whatever else the three tables hold, no relation changes."""
+    relations = [
+        name
+        for (name,) in loop.query(
+            "select table_schema || '.' || table_name from information_schema.tables where"
+            " table_catalog = 'crm' and table_name not in ('product_property_w_features',"
+            " 'feature_accuracy_history', 'feature_time_to_zero') order by all"
+        )
+    ]
+
+    def contents() -> dict[str, list[tuple]]:
+        columns = "columns(lambda c: c <> 'built_at')"
+        return {n: loop.query(f"select {columns} from crm.{n} order by all") for n in relations}
+
+    before = contents()
+    for table in SOURCE_TABLES.values():
+        present = {name for name, *_ in loop.query(f"describe {table}")}
+        for column in {*HELPERS} - present:
+            loop.query(f"alter table {table} add column {column} integer default 1")
+    assert loop.dbt("run", *INCIDENT).success, loop.output
+    assert contents() == before
 
 
 def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
@@ -90,22 +138,36 @@ def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
     if isinstance(engine, Databricks):
         written = engine.sent(r"create or replace (view|table) `crm`\.`(?!dbt_dev(_staging)?`)")
         assert not written
-    counts = engine.query(
-        f"select count(*), count(last_modified_at) from crm.{schema}.int_product_property_features"
-    )
+    compared = f"crm.{schema}.int_product_properties_compared"
+    counts = engine.query(f"select count(*), count(last_modified_at) from {compared}")
     expected = engine.query("select count(*), 0 from crm.lacking.product_property_c")
     assert [tuple(row) for row in counts] == [tuple(row) for row in expected]
     assert list(freshness(engine, *target, "--vars", variables)) == ["product_property_w_features"]
 
 
-def test_freshness(engine: Engine) -> None:
-    """The seeds are from 2025: fresh when a century is, stale when a year is not."""
-    variables = "salesforce_warn_after_hours: {0}, salesforce_error_after_hours: {0}"
-    variables = f"{{{variables.format(10**6)}, features_error_after_hours: 1}}"
-    assert freshness(engine, "--vars", variables) == {
-        "product_property_c": ("pass", "2025-11-22 00:20:00"),
-        "product_property_w_features": ("error", "2025-11-21 22:59:54"),
+def test_freshness_warns_and_an_error_is_opt_in(engine: Engine) -> None:
+    """The seeds are from 2025: fresh if a century is, stale if a year is not."""
+    newest = {
+        "product_property_c": "2025-11-22 00:20:00",
+        "product_property_w_features": "2025-11-21 22:59:54",
     }
+    assert freshness(engine) == {name: ("warn", at) for name, at in newest.items()}
+    century = f"salesforce_warn_after_hours: {10**6}, features_error_after_hours: 1"
+    assert freshness(engine, "--vars", f"{{{century}}}") == {
+        "product_property_c": ("pass", newest["product_property_c"]),
+        "product_property_w_features": ("error", newest["product_property_w_features"]),
+    }
+
+
+def test_freshness_can_be_judged_by_the_connector(engine: Engine) -> None:
+    """On a quiet day the newest row is old although the connector is healthy."""
+    log = "crm.fivetran_log.connector"
+    create_table(engine, log, "select current_timestamp as synced_at")
+    connector = f"salesforce_freshness_table: {log}, salesforce_freshness_column: synced_at"
+    found = freshness(engine, "--vars", f"{{{connector}}}")
+    assert found["product_property_c"][0] == "pass"
+    assert not engine.dbt("parse", "--vars", f"salesforce_freshness_table: {log}").success
+    assert "go together: set both or none" in str(engine.output) or isinstance(engine, Project)
 
 
 def test_compare_salesforce_catalogs(engine: Engine) -> None:
@@ -113,11 +175,12 @@ def test_compare_salesforce_catalogs(engine: Engine) -> None:
 
     def compare() -> dict[str, int]:
         shown = engine.dbt("show", "--select", "compare_salesforce_catalogs", *INCIDENT)
+        assert shown.success, (shown.exception, engine.output)
         table = shown.result.results[0].agate_table
         return {k: int(v) for k, v in table.rows[0].dict().items() if v}
 
     create_table(engine, copy, f"select * from {SALESFORCE}")
-    assert compare() == {"rows_in_hive_metastore": 17102, "rows_in_crm": 17102}
+    assert compare() == {"rows_in_current": 17102, "rows_in_copy": 17102}
 
     ids = sorted(row[0] for row in engine.query(f"select id from {copy}"))
     engine.query(f"delete from {copy} where id = '{ids[0]}'")
@@ -125,15 +188,20 @@ def test_compare_salesforce_catalogs(engine: Engine) -> None:
     engine.query(f"update {copy} set name = 'other' where id = '{ids[2]}'")
     engine.query(f"update {copy} set id = 'new' where id = '{ids[3]}'")
     assert compare() == {
-        "rows_in_hive_metastore": 17102,
-        "rows_in_crm": 17101,
-        "only_in_hive_metastore": 2,
-        "only_in_crm": 1,
+        "rows_in_current": 17102,
+        "rows_in_copy": 17101,
+        "only_in_current": 2,
+        "only_in_copy": 1,
         "rows_that_differ": 2,
         "name_differs": 2,
         "is_deleted_differs": 1,
     }
     engine.query(f"drop table {copy}")
+    itself = ("--vars", "compare_with_catalog: hive_metastore")
+    result = engine.dbt("show", "--select", "compare_salesforce_catalogs", *itself)
+    assert "the table would be compared with itself" in engine.output + str(result.exception)
+    hyphen = ("--vars", "compare_with_catalog: my-catalog")
+    assert engine.dbt("compile", "--select", "compare_salesforce_catalogs", *hyphen).success
 
 
 def test_the_standing_questions_are_answered(engine: Engine) -> None:
@@ -159,8 +227,8 @@ def test_a_wrong_source_stops_a_build_before_anything_is_written(engine: Engine)
     faults = {
         "salesforce_catalog: nowhere": "there is no catalog nowhere: check the vars "
         "salesforce_catalog and salesforce_schema, or run `dbt run-operation find_salesforce_table",
-        "salesforce_catalog: crm": "not there: check the vars salesforce_catalog",
-        "features_schema: elsewhere": "not there: check the vars features_catalog and",
+        "salesforce_catalog: crm": "may not be read: check the vars salesforce_catalog",
+        "features_schema: elsewhere": "does not exist or may not be read: check the vars features_",
         "salesforce_loaded_at_column: loaded_at": "loaded_at: missing: check the var "
         "salesforce_loaded_at_column, or set it to none",
     }
