@@ -48,8 +48,8 @@ fuzz: setup  ## new states of the sources, 5,000 of them, against the rules of t
 mutants: setup  ## break models and macros, one place at a time, and see the tests notice (an hour and more)
 	python tests/python/mutants.py
 
-bench: setup benchmark/.venv/.installed  ## time and memory beside other ways, into docs/benchmark.md (about 30 minutes)
-	python benchmark/bench.py
+bench: setup  ## time, memory and the hourly job, into docs/benchmark.md (about 30 minutes)
+	PYTHONPATH=scripts python benchmark/bench.py
 
 lint: setup
 	dbt --warn-error parse --no-partial-parse
@@ -74,12 +74,6 @@ setup: .venv/.installed profiles.yml dbt_packages/.installed
 	@pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
-benchmark/.venv/.installed: benchmark/requirements.txt
-	@echo "Installing benchmark/requirements.txt into benchmark/.venv"
-	@$(PYTHON) -m venv benchmark/.venv
-	@benchmark/.venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmark/requirements.txt
-	@touch $@
-
 profiles.yml:
 	@echo "Copying profiles.yml.example to profiles.yml"
 	@cp profiles.yml.example $@
@@ -100,5 +94,3 @@ seeds: setup  ## write the seed data anew
 lock: setup  ## take the newest versions that requirements.in allows
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
 		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.txt
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-emit-index-url \
-		--no-emit-find-links benchmark/requirements.in --output-file benchmark/requirements.txt

