@@ -1,5 +1,7 @@
-{# Everything but the two connections stands in the mapping and in the relation's exposure. #}
-{% macro census_sync_config(relation, source_connection_id, destination_connection_id, validate_only=true) %}
+{# Everything but the connections comes from the mapping and from the relation's exposure. #}
+{% macro census_sync_config(
+    relation, source_connection_id, destination_connection_id=none, activation_id=none, validate_only=true
+) %}
     {% set syncs = {} %}
     {% for exposure in graph.exposures.values() %}
         {% for node_id in exposure.depends_on.nodes if exposure.meta.operation %}
@@ -9,17 +11,40 @@
     {% if relation not in syncs %}
         {{ exceptions.raise_compiler_error("relation is '" ~ relation ~ "', expected one of " ~ syncs | sort | join(", ")) }}
     {% endif %}
-    {% for id in [source_connection_id, destination_connection_id] if id is not integer or id is boolean or id < 1 %}
+    {% if (destination_connection_id is none) == (activation_id is none) %}
         {{ exceptions.raise_compiler_error(
-            "A connection id is '" ~ id ~ "', expected the whole number with which its address in Census ends"
+            "Give either destination_connection_id (v1 of the API) or activation_id (v2), the Salesforce side of the sync."
         ) }}
+    {% endif %}
+    {% for id in [source_connection_id, destination_connection_id] if id is not none %}
+        {% if id is not integer or id is boolean or id < 1 %}
+            {{ exceptions.raise_compiler_error(
+                "A connection id is '" ~ id ~ "', expected the whole number with which its address in Census ends"
+            ) }}
+        {% endif %}
     {% endfor %}
+    {% if activation_id is not none and not modules.re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", activation_id | string) %}
+        {{ exceptions.raise_compiler_error(
+            "activation_id is '" ~ activation_id ~ "', expected a text such as glimmering_donkey"
+        ) }}
+    {% endif %}
     {% if validate_only is not boolean %}
         {{ exceptions.raise_compiler_error("validate_only is '" ~ validate_only ~ "', expected true or false") }}
     {% endif %}
 
     {% set table = ref(relation) %}
     {% set sync = syncs[relation].meta %}
+    {% set destination = {"object": sync.destination_object} %}
+    {% if activation_id is none %}
+        {% do destination.update({"connection_id": destination_connection_id}) %}
+    {% else %}
+        {% do destination.update({"activation_id": activation_id}) %}
+        {% do log(
+            "Not verified for v2 of the API: the key activation_id in destination_attributes, and whether"
+            ~ " source_attributes still takes a connection_id. With validate_only, Census says so before it creates anything.",
+            info=true,
+        ) %}
+    {% endif %}
     {% set mappings = [] %}
     {% for column in census_columns(relation) %}
         {% set field = salesforce_field(column) %}
@@ -42,7 +67,7 @@
                 "table_name": table.identifier,
             },
         },
-        "destination_attributes": {"connection_id": destination_connection_id, "object": sync.destination_object},
+        "destination_attributes": destination,
         "mappings": mappings,
         "field_behavior": "specific_properties",
         "mode": {"type": "triggered", "triggers": {"schedule": sync.schedule}},

@@ -69,8 +69,6 @@ class Failed(Stop):
 class Unclear(Stop):
     """The outcome is unknown."""
 
-    code = 2
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -700,7 +698,7 @@ def sync(
 
 FLOW = (
     "a Flow or trigger in Salesforce failed or reached a limit. Lower the batch size in the "
-    "Advanced Configuration of the sync (50 is known to work), then trigger it again. If the "
+    "Advanced Configuration of the sync (try 50), then trigger it again. If the "
     "message is about an error in the Flow, have the Flow corrected."
 )
 SOURCE = "Correct the source; product_property_sync_exceptions lists such rows."

@@ -390,7 +390,7 @@ FINDINGS = f"""
             'exceptions' as section,
             sync_exception as reason,
             what_to_do,
-            is_mismatched and salesforce_id is not null as is_wrong,
+            is_mismatched as is_wrong,
             salesforce_id,
             property_name,
             snappt_property_id_c as property_id

@@ -1,27 +1,24 @@
-"""The benchmark's tables are what they promise, and its report judges what was measured."""
+"""The benchmark's tables are what they promise, and its page judges what was measured."""
 
 from pathlib import Path
 
 import pytest
-from bench import contestants, naive_query, wrong_and_missing
-from bench_report import BUILDS, Case, Results, Sample, Size, page
+from bench import contestants, naive_query
+from bench_report import BEGIN, BUILDS, END, Case, Results, Sample, Size, page
 from conftest import Project, copy_of
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from measure import connect
-from sources import FEATURES, SALESFORCE, Sources
+from sources import FEATURES, MISMATCHED, RECORDS, SALESFORCE, Sources
 
-TINY = Size("1M", 5_000, 6_500)  # called so that the goals for 1M are judged
-CLEAN, MESSY = Case(TINY, 0.16, False), Case(TINY, 0.16, True)
+TINY = Size("1M", 2 * RECORDS)  # called so that the goals for 1M are judged
+CLEAN, MESSY = Case(TINY, MISMATCHED / RECORDS, False), Case(TINY, MISMATCHED / RECORDS, True)
 IDS = "select snappt_property_id_c from"
 SYNC = "crm.sfdc_dbx.product_property_feature_sync"
 
 
 def count(warehouse: Path, relation: str, where: str = "true") -> int:
-    return (
-        connect(warehouse)
-        .execute(f"select count(*) from {relation} where {where}")
-        .fetchall()[0][0]
-    )
+    query = f"select count(*) from {relation} where {where}"
+    return connect(warehouse).execute(query).fetchall()[0][0]
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +26,10 @@ def built(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -> P
     """Return a warehouse of clean tables with what Census reads built on them."""
     project = copy_of(empty_project.path, tmp_path_factory.mktemp("benchmark") / "project")
     CLEAN.sources.write(project.path / "warehouse")
-    variables = "{as_of_date: 2025-11-21, guard_min_feature_rows: 1}"
     census = [f"+product_property_feature_{name}" for name in ("sync", "recent", "backfill")]
-    assert project.dbt("run", "--select", *census, "--vars", variables).success, project.output
-    DuckDBConnectionManager.close_all_connections()  # or the files cannot be attached anew
+    variables = ("--vars", "as_of_date: 2025-11-21")
+    assert project.dbt("run", "--select", *census, *variables).success, project.output
+    DuckDBConnectionManager.close_all_connections()  # or the files cannot be attached again
     return project.path / "warehouse"
 
 
@@ -50,24 +47,19 @@ def warehouse(case: Case, built: Path) -> Path:
 
 
 def test_tables_have_the_promised_rows(case: Case, warehouse: Path) -> None:
-    assert count(warehouse, SALESFORCE) == 5_000
-    assert count(warehouse, FEATURES) == 6_500
-    properties = count(warehouse, f"(select distinct property_id from {FEATURES})")
-    assert properties == 6_500 - (6 if case.is_messy else 0)
-    known = count(
-        warehouse, SALESFORCE, f"snappt_property_id_c in (select property_id from {FEATURES})"
-    )
-    assert known == 4_945 - (2 if case.is_messy else 0)  # 98.9 %, and two without an id
+    assert count(warehouse, SALESFORCE) == 2 * RECORDS
+    properties = count(warehouse, f"(select distinct trim(property_id) from {FEATURES})")
+    assert properties == 2 * 22_784
+    assert count(warehouse, FEATURES) - properties == (44 if case.is_messy else 0)
+    without_id = count(warehouse, SALESFORCE, "snappt_property_id_c is null")
+    assert without_id == (11 if case.is_messy else 0)
 
 
-def test_every_1000th_row_of_messy_tables_is_bad(case: Case, warehouse: Path) -> None:
-    exceptions = count(
-        warehouse,
-        "crm.sfdc_dbx_staging.stg_salesforce__product_properties",
-        "sync_exception is not null",
-    )
-    # 5 rows; a row whose key is another's too is bad together with that one.
-    assert exceptions == (6 if case.is_messy else 0)
+def test_every_1000th_record_of_messy_tables_is_bad(case: Case, warehouse: Path) -> None:
+    validated = "crm.sfdc_dbx_staging.int_product_properties_validated"
+    exceptions = count(warehouse, validated, "sync_exception is not null")
+    # 34 records, and the 11 whose sync key another one has.
+    assert exceptions == (45 if case.is_messy else 0)
 
 
 def test_the_naive_query_finds_what_the_sync_view_offers(case: Case, warehouse: Path) -> None:
@@ -76,8 +68,15 @@ def test_the_naive_query_finds_what_the_sync_view_offers(case: Case, warehouse: 
     if case.is_messy:
         assert set(naive) - offered and offered - set(naive)
     else:
-        assert len(naive) == case.sources.mismatched == 800
+        assert len(naive) == len(offered) > MISMATCHED
         assert set(naive) == offered
+
+
+def test_a_share_of_the_mismatches_can_be_asked_for(built: Path) -> None:
+    Sources(RECORDS, MISMATCHED / RECORDS).write(built)
+    assert count(built, f"({naive_query()})") == MISMATCHED
+    Sources(RECORDS, 0.01).write(built)
+    assert 100 < count(built, f"({naive_query()})") < 250
 
 
 def test_every_query_has_something_to_read(case: Case, warehouse: Path) -> None:
@@ -86,41 +85,38 @@ def test_every_query_has_something_to_read(case: Case, warehouse: Path) -> None:
             assert connect(warehouse).execute(query).fetchall()[0][0] > 0, name
 
 
-def test_wrong_and_missing_keys_are_counted(warehouse: Path, tmp_path: Path) -> None:
-    ids = [key for (key,) in connect(warehouse).execute(f"{IDS} {SYNC}").fetchall()]
-    keys = tmp_path / "keys.txt"
-    keys.write_text("".join(f"{key}\n" for key in [*ids[2:], ids[2], "", "none"]), encoding="utf-8")
-    assert wrong_and_missing(warehouse, keys) == (3, 2)
-
-
 def test_the_same_tables_every_time(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        Sources(1_000, 1_300, 0.16, is_messy=True).write(tmp_path / name)
+        Sources(1_000, 0.16, is_messy=True).write(tmp_path / name)
     one, other = (
-        sorted(connect(tmp_path / name).execute(f"from {SALESFORCE}").fetchall())
+        connect(tmp_path / name).execute(f"from {SALESFORCE}").fetchall()
         for name in ("one", "other")
     )
     assert one == other
 
 
-def test_report_marks_the_goals() -> None:
-    fast, slow = [Sample(1.0, 100)] * 3, [Sample(2.0, 140), Sample(1.6, 149), Sample(9.0, 150)]
+def test_the_page_marks_the_goals_and_keeps_what_is_written_by_hand() -> None:
+    fast, slow = [Sample(1.0, 100)] * 3, [Sample(2.0, 140), Sample(1.6, 149), Sample(9.0, 151)]
+    at_1m = {"build": [Sample(9, cpu=15.0)], "verify": [Sample(4, cpu=6.0)]}
+    at_10m = {"build": [Sample(9, cpu=90.0)], "verify": [Sample(4, cpu=20.0)]}
     samples = {"naive": fast, "naive count": fast, "sync": slow, "sync count": slow}
+    larger = MESSY._replace(size=Size("10M", 20_001))
     results = Results(
-        queries={CLEAN: samples},
-        builds={f"{project} {way}": fast for project in ("project", "no-op") for way in BUILDS}
-        | {"project cold": slow},
-        tools={"sync": fast, "naive": slow, "reladiff": slow},
-        errors={"naive": (1_496, 7), "reladiff": "NotImplementedError"},
+        queries={CLEAN: samples, MESSY: samples, larger: samples},
+        job={MESSY: at_1m, larger: at_10m},
+        builds={f"{project} {way}": fast for project in ("project", "no-op") for way in BUILDS},
         databricks={"naive": fast, "sync": slow},
+        statements={"select": 100, "create": 31},
     )
-    text = page(results)
-    assert "| sync view in full, of the naive query, 1M | 1.5 | 2.00 | 2.00 | **not met** |" in text
-    assert "| memory of the sync view, of the naive query's | 1.5 | 1.49 | 1.49 | met |" in text
-    assert "10M | 2 |  |  | not measured |" in text
-    assert "harness, of its naive query, 1M | 2.5 | 2.00 | 2.00 | met |" in text
-    assert "of a project that does nothing | 1.5 | 1.00 | 2.00 | met in part |" in text
+    text = page(results, f"Written by hand.\n{BEGIN}old{END}More.")
+    assert text.startswith("Written by hand.\n")
+    assert text.endswith("More.")
+    assert "old" not in text
+    assert "| sync view in full, of the naive query, 1M | 2.03 | 2.00 | 2.00 | met |" in text
+    assert "| hourly job at 1M, messy, CPU seconds | 20 | 21.00 | 21.00 | **not met** |" in text
+    assert "| hourly job, CPU at 10M of that at 1M | 8 | 5.24 | 5.24 | met |" in text
+    assert "harness | 130 | 131.00 | 131.00 | **not met** |" in text
+    assert "On the harness an hour sends 131 statements: 100 select, 31 create." in text
+    assert "a project that does nothing | 1.2 | 1.00 | 1.00 | met |" in text
     assert "2.000 (1.600 to 9.000) | 2.00 |" in text
-    assert "| 1,496 | 7 | empty flags" in text
-    assert "| NotImplementedError |  | tables where" in text
     assert "nan" not in text

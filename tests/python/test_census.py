@@ -26,8 +26,7 @@ from census_server import RUN, STARTED, Answer, Server, data, record, run, serve
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "scripts" / "census.py"
-CONFIG = Path(__file__).parent / "census" / "product_property_feature_sync.json"
-RECENT = CONFIG.with_name("product_property_feature_recent.json")
+CONFIG = ROOT / "models" / "marts" / "census" / "product_property_feature_sync.json"
 KEY = "secret-token:7b0c9e/x"
 FAST = Settings(
     connect_timeout=5,
@@ -325,6 +324,17 @@ def test_ctrl_c_says_that_the_run_goes_on(
             "trigger": "Stopped. Check in Census whether a run of sync 52 started.",
         }[moment]
     )
+
+
+def test_ctrl_c_ends_a_reading_command_with_one_line(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "in_time", interrupt)
+    outcome = client(command="records")
+    assert (outcome.code, outcome.output) == (2, "Stopped.\n")
 
 
 # --- Faults that pass -------------------------------------------------------------------------
@@ -819,7 +829,7 @@ def test_the_records_are_written_without_values(
 ) -> None:
     server.records = {
         "rejected": rejected(2, FLOW),
-        "invalid": [record(None, None, status="NULL"), record("é", 7, status=None)],
+        "invalid": [record(None, None, status="NULL"), record("é\n\x1b[2J", 7, status=None)],
     }
     output = tmp_path / "records.jsonl"
     output.write_text("old")
@@ -832,7 +842,7 @@ def test_the_records_are_written_without_values(
         {"key": "prop_000000", "status": "rejected", "message": masked},
         {"key": "prop_000001", "status": "rejected", "message": masked},
         {"key": "", "status": "NULL", "message": ""},
-        {"key": "é", "status": "invalid", "message": "7"},
+        {"key": "é [2J", "status": "invalid", "message": "7"},
     ]
     assert list(tmp_path.iterdir()) == [output]
 
@@ -972,10 +982,14 @@ def live(version: str = "v2", config: Path = CONFIG) -> dict[str, Any]:
 
 
 @BOTH_VERSIONS
-@pytest.mark.parametrize("config", [CONFIG, RECENT], ids=["never", "daily"])
+@pytest.mark.parametrize("schedule", [{}, {"frequency": "daily", "hour": 6, "minute": 30}])
 def test_a_sync_like_its_configuration_matches(
-    client: Client, server: Server, config: Path
+    client: Client, server: Server, tmp_path: Path, schedule: dict[str, Any]
 ) -> None:
+    payload = json.loads(CONFIG.read_text())
+    payload["mode"]["triggers"]["schedule"] |= schedule
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(payload))
     server.sync = live(server.version, config)
     outcome = client(command="diff", options=("--config", str(config)))
     assert (outcome.code, outcome.output) == (0, "Sync 52 matches the repository.\n")
@@ -1232,6 +1246,28 @@ def test_the_configuration_is_read_from_standard_input(
     assert outcome.err.startswith("Standard input is empty")
 
 
+def test_names_in_census_cannot_control_the_terminal(client: Client, server: Server) -> None:
+    server.sync = live() | {"operation": "a\x1b[2Jb\nc"}
+    server.sync["mappings"].append({"from": "x\x1b[2J", "to": "Y\x1b[2J\nsource table: in Census"})
+    outcome = client(command="diff", options=("--config", str(CONFIG)))
+    assert outcome.code == 1
+    assert outcome.out.splitlines() == [
+        "operation: in Census a [2Jb c, in the repository update",
+        "mapping of Y [2J source table: in Census: in Census x [2J, in the repository none",
+    ]
+
+
+@pytest.mark.parametrize("triggers", [None, [], ["x"], "x", 1, {"schedule": []}, {"schedule": 1}])
+def test_an_unknown_form_of_the_triggers_is_not_compared(
+    client: Client, server: Server, triggers: object
+) -> None:
+    server.sync = live() | {"schedule_frequency": "never"}
+    server.sync["mode"]["triggers"] = triggers
+    outcome = client(command="diff", options=("--config", str(CONFIG)))
+    assert outcome.code == 0
+    assert outcome.out.startswith("Sync 52 matches the repository.\n")
+
+
 def test_a_sync_is_triggered_only_if_it_is_as_configured(client: Client, server: Server) -> None:
     server.sync = live()
     check = ("--check", str(CONFIG))
@@ -1323,6 +1359,14 @@ def test_without_a_proper_key_nothing_is_sent(
     assert outcome.code == 2
     assert "API key in CENSUS_API_KEY" in outcome.err
     assert not server.requests
+
+
+@BOTH_VERSIONS
+def test_a_missing_key_is_described_for_the_version(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CENSUS_API_KEY", "")
+    assert f"Put {program.KEYS[server.version]} of the API there." in client().err
 
 
 SECRET = ("--secret-scope", "product-property-sync", "--secret-key", "census-api-key")
@@ -1450,6 +1494,7 @@ WRONG = {
     "sync --sync-id 5 --key x": "unrecognized arguments: --key x",
     "sync --sync-id 5 --time 3": "unrecognized arguments: --time 3",
     "sync --sync-id 5 --output no_such_folder/x": "no_such_folder is not a folder that can be",
+    "sync --sync-id 5 --output pyproject.toml/x": "pyproject.toml is not a folder that can be",
     "sync --sync-id 5 --output /": "exists and is not a file",
     "sync --sync-id 5 --secret-scope x": "--secret-scope and --secret-key go together",
     "diff --sync-id 5 --secret-key x": "--secret-scope and --secret-key go together",

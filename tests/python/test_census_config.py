@@ -7,12 +7,51 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CENSUS_RELATIONS, Project
+from conftest import CENSUS_RELATIONS, ROOT, Project
 from jsonschema import Draft202012Validator, ValidationError
 
-FOLDER = Path(__file__).parent / "census"
-SCHEMA = Draft202012Validator(json.loads((FOLDER / "sync.schema.json").read_text()))
+SCHEMA_FILE = Path(__file__).parent / "census_sync.schema.json"
+SCHEMA = Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
+# The agreed configuration, which the job and `census.py diff` compare with Census.
+AGREED = ROOT / "models/marts/census/product_property_feature_sync.json"
 CONNECTIONS = "source_connection_id: 11, destination_connection_id: 22"
+NAME_FIELD = {
+    "from": {"data": "name", "type": "column"},
+    "is_primary_identifier": False,
+    "sync_null_values": True,
+    "to": "Name",
+}
+# What the other syncs have otherwise: label, operation, schedule, further mappings.
+OTHERS = {
+    "product_property_feature_sync": None,
+    "product_property_feature_backfill": (
+        ("Census, product features, backfill of one day", "update", {"frequency": "never"}, [])
+    ),
+    "product_property_feature_recent": (
+        "Census, product features, daily catch-up",
+        "update",
+        {"frequency": "daily", "hour": 6, "minute": 30},
+        [],
+    ),
+    "product_property_create": (
+        "Census, new properties, with their product features",
+        "upsert",
+        {"frequency": "hourly"},
+        [NAME_FIELD],
+    ),
+}
+
+
+def agreed(relation: str) -> dict[str, Any]:
+    """Return the agreed configuration of a sync."""
+    payload = json.loads(AGREED.read_text())
+    if OTHERS[relation]:
+        label, operation, schedule, mappings = OTHERS[relation]
+        payload |= {"label": label, "operation": operation}
+        payload["mode"]["triggers"]["schedule"] = schedule
+        payload["mappings"] += mappings
+        payload["source_attributes"]["object"]["table_name"] = relation
+    return payload
 
 
 def config(project: Project, capsys: pytest.CaptureFixture, arguments: str) -> dict[str, Any]:
@@ -27,10 +66,10 @@ def config(project: Project, capsys: pytest.CaptureFixture, arguments: str) -> d
 def test_the_payload_is_valid_and_the_agreed_one(
     incident: Project, capsys: pytest.CaptureFixture, relation: str
 ) -> None:
-    """After an intended change: print it anew into the file, and have the change reviewed."""
+    """After an intended change: print it into the file again, and have the change reviewed."""
     payload = config(incident, capsys, f"{{relation: {relation}, {CONNECTIONS}}}")
     SCHEMA.validate(payload)
-    assert payload == json.loads((FOLDER / f"{relation}.json").read_text())
+    assert payload == agreed(relation)
     creates = relation == "product_property_create"
     assert payload["operation"] == ("upsert" if creates else "update")
     assert payload["destination_attributes"]["object"] == "Product_Property__c"
@@ -48,12 +87,31 @@ def test_creating_must_be_asked_for(incident: Project, capsys: pytest.CaptureFix
     assert created["validate_only"] is False
 
 
+def test_v2_takes_an_activation(incident: Project, capsys: pytest.CaptureFixture) -> None:
+    arguments = "relation: product_property_feature_sync, source_connection_id: 11"
+    payload = config(incident, capsys, f"{{{arguments}, activation_id: glimmering_donkey}}")
+    expected = agreed("product_property_feature_sync")
+    expected["destination_attributes"] = {
+        "activation_id": "glimmering_donkey",
+        "object": "Product_Property__c",
+    }
+    assert payload == expected
+    run = ("run-operation", "census_sync_config", "--args")
+    assert incident.dbt(*run, f"{{{arguments}, activation_id: glimmering_donkey}}").success
+    assert "Not verified for v2 of the API: the key activation_id" in incident.output
+
+
 WRONG_ARGUMENTS = {
     f"{{relation: feature_mismatches, {CONNECTIONS}}}": "expected one of product_property_create",
     "{relation: product_property_feature_sync, source_connection_id: x, "
     "destination_connection_id: 2}": "A connection id is 'x', expected the whole number",
     "{relation: product_property_feature_sync, source_connection_id: 1, "
     "destination_connection_id: 0}": "A connection id is '0', expected the whole number",
+    f"{{relation: product_property_feature_sync, {CONNECTIONS}, activation_id: a}}": "Give either",
+    "{relation: product_property_feature_sync, source_connection_id: 1}": "Give either destination",
+    "{relation: product_property_feature_sync, source_connection_id: 1, activation_id: 7 up}": (
+        "activation_id is '7 up', expected a text such as"
+    ),
     f"{{relation: product_property_feature_sync, {CONNECTIONS}, validate_only: perhaps}}": (
         "validate_only is 'perhaps', expected true or false"
     ),
@@ -81,7 +139,7 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_schema_finds_faults(fault: str) -> None:
-    payload = json.loads((FOLDER / "product_property_feature_sync.json").read_text())
+    payload = json.loads(AGREED.read_text())
     broken = copy.deepcopy(payload)
     FAULTS[fault](broken)
     SCHEMA.validate(payload)
