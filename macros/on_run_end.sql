@@ -37,6 +37,12 @@
             with_separators(facts.exceptions) ~ " records cannot be synced: see product_property_sync_exceptions."
         ) %}
     {% endif %}
+    {% if var("sync_max_rows") %}
+        {% do sentences.append(
+            "sync_max_rows holds until the next build: one without it, such as the hourly job's, offers everything. Pause"
+            ~ " the job while you work in waves."
+        ) %}
+    {% endif %}
     {% if facts.records_to_update %}
         {% do sentences.append("Next: let Census sync product_property_feature_sync, then run dbt test.") %}
     {% endif %}

@@ -67,9 +67,24 @@ def test_the_other_relations_are_synced_whole(loop: Project, relation: str, rows
     assert left == 0
 
 
+def test_the_hourly_job_does_not_replace_an_unfinished_backfill(loop: Project) -> None:
+    """A build without a day keeps the cohort until all of it is right, and moves on then."""
+    days = f"select distinct batch_number from {BACKFILL} order by all"
+    batches = loop.query(days)
+    assert simulate_sync(loop, "{relation: product_property_feature_backfill, batch_number: 1}")
+    assert loop.dbt("run").success, loop.output
+    assert "The backfill keeps the properties of 2025-11-21, because 1,1" in loop.output
+    assert loop.query(days) == batches
+    assert loop.count(BACKFILL) == 1296
+
+    assert simulate_sync(loop, "{relation: product_property_feature_backfill}")
+    assert loop.dbt("run").success, loop.output
+    assert loop.count(BACKFILL) == 0  # nothing was created today
+
+
 @pytest.mark.slow
 def test_a_backfill_that_stops_after_20_of_26_batches(loop: Project) -> None:
-    """The next day's build has another cohort; the sync view offers what is left."""
+    """The sync view offers what is left; a build for another day has another cohort."""
     loop.query(f"delete from {BACKFILL} where batch_number > 20")
     assert simulate_sync(loop, "{relation: product_property_feature_backfill}")
     assert "1000 updated, 0 unmatched" in loop.output

@@ -1,8 +1,19 @@
 """Finding, checking and comparing the source tables, and the analyses, on both engines."""
 
+import re
 from pathlib import Path
 
-from conftest import INCIDENT, SOURCE_TABLES, Databricks, Engine, Project, copy_of, create_table
+from conftest import (
+    INCIDENT,
+    ROOT,
+    SOURCE_TABLES,
+    Databricks,
+    Engine,
+    Project,
+    copy_of,
+    create_table,
+)
+from sqlfluff.core import Linter
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 FEATURES = SOURCE_TABLES["product_property_w_features"]
@@ -202,6 +213,51 @@ def test_compare_salesforce_catalogs(engine: Engine) -> None:
     assert "the table would be compared with itself" in engine.output + str(result.exception)
     hyphen = ("--vars", "compare_with_catalog: my-catalog")
     assert engine.dbt("compile", "--select", "compare_salesforce_catalogs", *hyphen).success
+
+
+def test_the_marts_are_shown_for_the_day_that_they_are_about(engine: Engine) -> None:
+    """One command says that it is all of one day; a day that was not built is refused."""
+    for macro, lines in {
+        "show_feature_sync_summary": [
+            r"As of 2025-11-21, built \d{4}-\d\d-\d\d \d\d:\d\d UTC\.",
+            r"all +All products +17,102 .* 2,815 +0$",
+        ],
+        "show_mismatches_by_day": [
+            r"^2025-11-21 +1,226 +1,226 +1,176 +7 +0 +5 +4 +0$",
+            r"^less than a day +1,\d{3} ",
+        ],
+    }.items():
+        assert run_operation(engine, macro, "as_of_date: 2025-11-21"), engine.output
+        for line in lines:
+            assert re.search(line, engine.output, re.M), line
+        assert not run_operation(engine, macro, "as_of_date: 2025-11-20")
+        assert "The marts are about 2025-11-21, not 2025-11-20. Run dbt build" in engine.output
+
+
+def test_grants_are_printed_for_both_states_of_the_migration(incident: Project) -> None:
+    """As the documentation shows them, and in SQL that Databricks' grammar takes."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    documented = re.search(r"```sql\n(-- dbt: owns.*?)```", page, re.S)[1]
+    arguments = ("--args", "{dbt_principal: 0a1b2c3d, census_principal: census}")
+    run = ("--quiet", "run-operation", "print_grants", *arguments)
+    assert incident.dbt(*run).success, incident.output
+    assert incident.output.strip() == documented.strip()
+    assert incident.dbt(*run, "--vars", "salesforce_catalog: crm").success
+    moved, before = incident.output.splitlines(), documented.splitlines()
+    assert [line for line in before if line not in moved] == [
+        "GRANT USAGE ON SCHEMA `hive_metastore`.`salesforce` TO `0a1b2c3d`;",
+        "GRANT SELECT ON TABLE `hive_metastore`.`salesforce`.`product_property_c` TO `0a1b2c3d`;",
+    ]
+    assert [line for line in moved if line not in before] == [
+        "GRANT USE SCHEMA ON SCHEMA `crm`.`salesforce` TO `0a1b2c3d`;",
+        "GRANT SELECT ON TABLE `crm`.`salesforce`.`product_property_c` TO `0a1b2c3d`;",
+    ]
+    for sql in (documented, incident.output):
+        parsed = Linter(dialect="databricks").parse_string(sql)
+        assert not parsed.violations
+        assert "unparsable" not in str(parsed.tree.to_tuple(show_raw=True))
+    assert not incident.dbt(*run[:3], "--args", "{dbt_principal: 'a`b'}").success
+    assert "expected a user, group or service principal" in incident.output
 
 
 def test_the_standing_questions_are_answered(engine: Engine) -> None:

@@ -1,7 +1,7 @@
 with cohort as (
     select * from {{ ref('int_product_properties_at_build') }}
     where
-        cast(created_at as date) = {{ as_of_date() }}
+        cast(created_at as date) = {{ backfill_date() }}
         and sync_exception is null
         and {{ guard_is_open() }}
 ),
