@@ -92,5 +92,5 @@ seeds: setup  ## write the seed data anew
 	python scripts/generate_seeds.py
 
 lock: setup  ## take the newest versions that requirements.in allows
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
-		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.txt
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-emit-index-url \
+		--no-emit-find-links --constraints <(echo 'dbt-core<1.12') requirements.in --output-file requirements.txt

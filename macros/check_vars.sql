@@ -31,11 +31,13 @@
         "guard_min_feature_rows": "count from 0",
         "guard_min_match_share": "share",
         "guard_max_exception_share": "share",
+        "guard_max_unset_share": "share",
         "guard_max_create_share": "share",
         "guard_max_disable_share": "share",
         "guard_min_disables": "count from 0",
         "allow_mass_switch_off": "true or false",
         "allow_mass_create": "true or false",
+        "allow_new_field": "true or false",
         "census_principal": "principal or null",
         "salesforce_base_url": "address or null",
         "production_schema": "name",
@@ -113,7 +115,7 @@
             "The vars salesforce_freshness_table and salesforce_freshness_column go together: set both or none."
         ) }}
     {% endif %}
-    {% for override in ["allow_mass_switch_off", "allow_mass_create"] %}
+    {% for override in ["allow_mass_switch_off", "allow_mass_create", "allow_new_field"] %}
         {% if var(override) and override not in (invocation_args_dict.get("vars") or {}) %}
             {{ exceptions.raise_compiler_error(
                 "The var " ~ override ~ " is for one run: leave it false in dbt_project.yml and pass it with --vars."

@@ -42,6 +42,7 @@ guard_facts as (
     select
         guard_features.feature_rows,
         totals.salesforce_records,
+        totals.unset_records,
         guard_differences.exceptions,
         guard_differences.unmatched_records,
         guard_differences.records_to_update,
@@ -54,6 +55,7 @@ guard_facts as (
         {{ var('guard_min_feature_rows') }} as guard_min_feature_rows,
         {{ var('guard_min_match_share') }} as guard_min_match_share,
         {{ var('guard_max_exception_share') }} as guard_max_exception_share,
+        {{ var('guard_max_unset_share') }} as guard_max_unset_share,
         {{ var('guard_max_create_share') }} as guard_max_create_share,
         {{ var('guard_max_disable_share') }} as guard_max_disable_share,
         {{ var('guard_min_disables') }} as guard_min_disables
@@ -75,6 +77,8 @@ guard_limits as (
         salesforce_records - exceptions - unmatched_records
         < guard_min_match_share * salesforce_records as has_too_few_matches,
         exceptions > guard_max_exception_share * salesforce_records as has_too_many_exceptions,
+        unset_records > guard_max_unset_share * salesforce_records
+        and not {{ var('allow_new_field') or var('sync_max_rows') is not none }} as has_new_field,
         flags_to_switch_off >= guard_min_disables
         and flags_to_switch_off > guard_max_disable_share * flags_on_in_salesforce
         and not {{ var('allow_mass_switch_off') }} as has_too_many_switch_offs,
@@ -94,6 +98,7 @@ guard as (
         or has_nothing_to_compare
         or has_too_few_matches
         or has_too_many_exceptions
+        or has_new_field
         or has_too_many_switch_offs
         or has_too_many_creations as is_tripped
     from guard_limits
@@ -105,6 +110,12 @@ guard as (
 {% macro salesforce_totals(records, prefix="") -%}
 select
         count(*) as salesforce_records,
+        greatest(
+            {%- for product in product_features() %}
+            count(*) - count({{ prefix }}{{ product.flag }})
+            {%- if not loop.last %},{% endif %}
+            {%- endfor %}
+        ) as unset_records,
         {% for product in product_features() -%}
         count(case when {{ prefix }}{{ product.flag }} then 1 end)
         {%- if not loop.last %}
@@ -155,6 +166,13 @@ select
             ", a larger share than guard_max_exception_share (" ~ facts.guard_max_exception_share ~ ")",
         ),
         (
+            with_separators(facts.unset_records) ~ " of " ~ with_separators(facts.salesforce_records)
+            ~ " Salesforce records have an empty flag of the same product",
+            facts.has_new_field,
+            ", a larger share than guard_max_unset_share (" ~ facts.guard_max_unset_share ~ "), as if the field were new:"
+            ~ " set sync_max_rows to fill it in waves",
+        ),
+        (
             with_separators(facts.properties_to_create) ~ " of " ~ with_separators(facts.application_properties)
             ~ " properties would be created in Salesforce",
             facts.has_too_many_creations,
@@ -178,6 +196,7 @@ select
 
     {% set overrides = [] %}
     {% if facts.has_too_many_switch_offs %}{% do overrides.append("allow_mass_switch_off: true") %}{% endif %}
+    {% if facts.has_new_field %}{% do overrides.append("allow_new_field: true") %}{% endif %}
     {% if facts.has_too_many_creations or not facts.salesforce_records %}{% do overrides.append("allow_mass_create: true") %}{% endif %}
     {{ return(
         "The guard is tripped and nothing is offered to Census: " ~ findings

@@ -1,6 +1,11 @@
 {# The last thing a command prints: what it found, and what to do next. #}
 {% macro report_run(results) %}
     {% do ref("feature_sync_guard") %}{# dbt must see it while it parses #}
+    {% for result in results if result.node.source_name in ["salesforce", "sfdc_dbx"] %}
+        {% if result.status | string in ["warn", "error"] %}
+            {% do log(stale_source(result), info=true) %}
+        {% endif %}
+    {% endfor %}
     {% set statuses = {} %}
     {% for result in results if result.node %}
         {% do statuses.update({result.node.name: result.status | string}) %}
@@ -21,6 +26,17 @@
             info=true,
         ) %}
     {% endif %}
+{% endmacro %}
+
+
+{% macro stale_source(result) %}
+    {% set var_name = {"salesforce": "salesforce", "sfdc_dbx": "features"}[result.node.source_name] ~ "_"
+        ~ result.status | string ~ "_after_hours" %}
+    {{ return(
+        "The newest row of " ~ result.node.relation_name ~ " is " ~ with_separators(result.age / 3600) ~ " hours old, more than "
+        ~ var_name ~ " (" ~ var(var_name) ~ "). On quiet days that is normal. If rows must have changed since, check the"
+        ~ " connector; a proof after the sync is only as new as the replica."
+    ) }}
 {% endmacro %}
 
 

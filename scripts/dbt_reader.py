@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -100,7 +101,10 @@ def open_warehouse(arguments: argparse.Namespace) -> Iterator[Read]:
                 result = dbtRunner(callbacks=[keep]).invoke([*quiet, *show, *options])
             if not result.success:
                 message = "\n".join(errors) or str(result.exception)
-                raise Stop(f"dbt cannot read the warehouse. Has dbt build run?\n{message}", 2)
+                hint = "Has dbt build run?"
+                if "profile" in message.lower():
+                    hint = "Is there a profiles.yml? If not: cp profiles.yml.example profiles.yml"
+                raise Stop(f"dbt cannot read the warehouse. {hint}\n{message}", 2)
             return rows_of(result.result.results[0].agate_table)
 
         yield read
@@ -116,6 +120,8 @@ def run(work: Callable[[], str], unwritten: str) -> int:
     except Stop as stop:
         print(stop, file=sys.stderr, flush=True)
         return stop.code
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"{error}: {unwritten}", file=sys.stderr, flush=True)
         return 1

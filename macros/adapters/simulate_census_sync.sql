@@ -106,11 +106,15 @@
     {% set counts = run_query(count_outcomes).rows[0] %}
     {# A run-operation ends with a rollback unless it says otherwise. #}
     {% do run_query("commit") %}
+    {% set numbers = [] %}
+    {% for count in counts.values() %}
+        {% do numbers.append(with_separators(count)) %}
+    {% endfor %}
     {% do print(
         "Simulated sync of " ~ relation ~ (", batch " ~ batch_number if batch_number is not none else "") ~ ": "
-        ~ counts[0] ~ " updated, " ~ (counts[1] ~ " created, " if creates else "")
-        ~ counts[2] ~ " unmatched (no such sync key in Salesforce), "
-        ~ counts[3] ~ " rejected (sync key twice in Salesforce), "
-        ~ counts[4] ~ " dropped (no sync key, or sync key twice in the relation)"
+        ~ numbers[0] ~ " updated, " ~ (numbers[1] ~ " created, " if creates else "")
+        ~ numbers[2] ~ " unmatched (no such sync key in Salesforce), "
+        ~ numbers[3] ~ " rejected (sync key twice in Salesforce), "
+        ~ numbers[4] ~ " dropped (no sync key, or sync key twice in the relation)"
     ) %}
 {% endmacro %}

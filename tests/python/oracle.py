@@ -72,11 +72,13 @@ class Configuration:
     guard_min_feature_rows: int = 0
     guard_min_match_share: Decimal = Decimal(0)
     guard_max_exception_share: Decimal = Decimal(1)
+    guard_max_unset_share: Decimal = Decimal(1)
     guard_max_create_share: Decimal = Decimal(1)
     guard_max_disable_share: Decimal = Decimal(1)
     guard_min_disables: int = 0
     allow_mass_switch_off: bool = False
     allow_mass_create: bool = False
+    allow_new_field: bool = False
 
     def same_key(self, key: str | None) -> str | None:
         """Return what two sync keys have in common if Salesforce takes them for one."""
@@ -132,6 +134,7 @@ class Guard:
 
     feature_rows: int
     salesforce_records: int
+    unset_records: int
     exceptions: int
     unmatched_records: int
     records_to_update: int
@@ -150,6 +153,11 @@ class Guard:
             self.feature_rows < limits.guard_min_feature_rows
             or matched < limits.guard_min_match_share * self.salesforce_records
             or self.exceptions > limits.guard_max_exception_share * self.salesforce_records
+            or (
+                not limits.allow_new_field
+                and limits.sync_max_rows is None
+                and self.unset_records > limits.guard_max_unset_share * self.salesforce_records
+            )
             or (
                 not limits.allow_mass_create
                 and (
@@ -278,6 +286,9 @@ def guard_of(state: State, records: list[Record], new: int) -> Guard:
     return Guard(
         feature_rows=sum(cleaned(row.get("property_id")) is not None for row in state.features),
         salesforce_records=len(records),
+        unset_records=max(
+            sum(record.salesforce[one.flag] is None for record in records) for one in PRODUCTS
+        ),
         exceptions=len(records) - len(syncable),
         unmatched_records=sum(record.features is None for record in syncable),
         records_to_update=0,  # depends on the configuration

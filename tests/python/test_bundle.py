@@ -32,6 +32,7 @@ KNOWN = {
     "workspace.current_user.short_name": "someone",
     "workspace.file_path": str(ROOT),
 }
+NOTIFIED = {"notified_emails": ["ops@example.com"], "notified_destinations": [{"id": "webhook"}]}
 GIVEN = {"warehouse_id": "0123456789abcdef", "service_principal": "0a1b", "census_sync_id": "52"}
 
 
@@ -67,7 +68,7 @@ def deployed(target: str) -> dict[str, Any]:
     """Return a target as a deployment sees it, with the job under `job`."""
     over = BUNDLE["targets"][target]
     values = {name: variable.get("default") for name, variable in BUNDLE["variables"].items()}
-    values |= GIVEN | over["variables"]
+    values |= GIVEN | NOTIFIED | over["variables"]
     names = KNOWN | {f"var.{name}": value for name, value in values.items()}
     job = joined(BUNDLE["resources"], over.get("resources", {}))["jobs"]["product_property_sync"]
     return resolved(over | {"job": job}, names)

@@ -168,7 +168,7 @@ def test_an_intended_mass_change_passes_for_one_run(loop: Project, override: str
     changes = loop.count(f"crm.sfdc_dbx.{relation}")
     assert changes > 15000
     assert simulate_sync(loop, f"relation: {relation}", *intended)
-    assert f"{changes} {'created' if creates else 'updated'}" in loop.output
+    assert f"{changes:,} {'created' if creates else 'updated'}" in loop.output
     assert loop.dbt("build", *MODELS_AND_GUARD, *INCIDENT).success, loop.output
     assert loop.dbt("test", "--select", PROOF, *INCIDENT).success, loop.output
 

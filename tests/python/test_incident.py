@@ -128,7 +128,7 @@ def test_the_loop_from_incident_to_proof(loop: Project) -> None:
     assert f"Failure in test {PROOF}" in loop.output
 
     assert simulate_sync(loop, "{relation: product_property_feature_sync}")
-    assert "2815 updated, 0 unmatched" in loop.output
+    assert "2,815 updated, 0 unmatched" in loop.output
 
     after = loop.dbt("test", *INCIDENT)
     assert after.success, failures(after)

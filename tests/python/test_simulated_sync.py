@@ -59,7 +59,7 @@ def test_update_keyed_on_the_sync_key(loop: Project) -> None:
 )
 def test_the_other_relations_are_synced_whole(loop: Project, relation: str, rows: int) -> None:
     assert simulate_sync(loop, f"relation: {relation}")
-    assert f"{rows} updated, 0 unmatched" in loop.output
+    assert f"{rows:,} updated, 0 unmatched" in loop.output
     left = loop.count(
         f"crm.sfdc_dbx.{relation} join crm.sfdc_dbx.product_property_feature_sync"
         " using (reverse_etl_id_c)"
@@ -87,7 +87,7 @@ def test_a_backfill_that_stops_after_20_of_26_batches(loop: Project) -> None:
     """The sync view offers what is left; a build for another day has another cohort."""
     loop.query(f"delete from {BACKFILL} where batch_number > 20")
     assert simulate_sync(loop, "{relation: product_property_feature_backfill}")
-    assert "1000 updated, 0 unmatched" in loop.output
+    assert "1,000 updated, 0 unmatched" in loop.output
     assert loop.dbt("run", *NEXT_DAY).success, loop.output
     assert loop.count(BACKFILL) == 0
     assert_the_loop_ends(loop, at_most=2815 - 1000 + 70)  # the 70 of the day that were right
@@ -98,7 +98,7 @@ def test_a_sync_that_stops_half_way(loop: Project) -> None:
     half = ("--vars", "{as_of_date: 2025-11-21, sync_max_rows: 1407}")
     assert loop.dbt("run", "--select", SYNC.rpartition(".")[2], *half).success, loop.output
     assert simulate_sync(loop, "{relation: product_property_feature_sync}", *half)
-    assert "1407 updated, 0 unmatched" in loop.output
+    assert "1,407 updated, 0 unmatched" in loop.output
     assert loop.dbt("run", *NEXT_DAY).success, loop.output
     assert_the_loop_ends(loop, at_most=2815 - 1407)
 
@@ -110,7 +110,7 @@ def assert_the_loop_ends(loop: Project, at_most: int) -> None:
     proof = ("test", "--select", PROOF, *NEXT_DAY)
     assert failures(loop.dbt(*proof)) == {PROOF: left}
     assert simulate_sync(loop, "{relation: product_property_feature_sync}")
-    assert f"{left} updated, 0 unmatched" in loop.output
+    assert f"{left:,} updated, 0 unmatched" in loop.output
     assert loop.dbt(*proof).success, loop.output
     assert loop.count(SYNC) == 0
 

@@ -163,6 +163,7 @@ def test_freshness_warns_and_an_error_is_opt_in(engine: Engine) -> None:
         "product_property_w_features": "2025-11-21 22:59:54",
     }
     assert freshness(engine) == {name: ("warn", at) for name, at in newest.items()}
+    assert "hours old, more than salesforce_warn_after_hours (24). On quiet days" in engine.output
     century = f"salesforce_warn_after_hours: {10**6}, features_error_after_hours: 1"
     assert freshness(engine, "--vars", f"{{{century}}}") == {
         "product_property_c": ("pass", newest["product_property_c"]),
@@ -241,9 +242,9 @@ def test_grants_are_printed_for_both_states_of_the_migration(incident: Project) 
     arguments = ("--args", "{dbt_principal: 0a1b2c3d, census_principal: census}")
     run = ("--quiet", "run-operation", "print_grants", *arguments)
     assert incident.dbt(*run).success, incident.output
-    assert incident.output.strip() == documented.strip()
+    assert incident.messages[-1].strip() == documented.strip()
     assert incident.dbt(*run, "--vars", "salesforce_catalog: crm").success
-    moved, before = incident.output.splitlines(), documented.splitlines()
+    moved, before = incident.messages[-1].splitlines(), documented.splitlines()
     assert [line for line in before if line not in moved] == [
         "GRANT USAGE ON SCHEMA `hive_metastore`.`salesforce` TO `0a1b2c3d`;",
         "GRANT SELECT ON TABLE `hive_metastore`.`salesforce`.`product_property_c` TO `0a1b2c3d`;",
@@ -252,7 +253,7 @@ def test_grants_are_printed_for_both_states_of_the_migration(incident: Project) 
         "GRANT USE SCHEMA ON SCHEMA `crm`.`salesforce` TO `0a1b2c3d`;",
         "GRANT SELECT ON TABLE `crm`.`salesforce`.`product_property_c` TO `0a1b2c3d`;",
     ]
-    for sql in (documented, incident.output):
+    for sql in (documented, incident.messages[-1]):
         parsed = Linter(dialect="databricks").parse_string(sql)
         assert not parsed.violations
         assert "unparsable" not in str(parsed.tree.to_tuple(show_raw=True))

@@ -13,6 +13,7 @@ select
     {{ built_at() }} as built_at,
     feature_rows,
     salesforce_records,
+    unset_records,
     exceptions,
     unmatched_records,
     records_to_update,
@@ -23,6 +24,7 @@ select
     guard_min_feature_rows,
     guard_min_match_share,
     guard_max_exception_share,
+    guard_max_unset_share,
     guard_max_create_share,
     guard_max_disable_share,
     guard_min_disables,
@@ -30,6 +32,7 @@ select
     has_nothing_to_compare,
     has_too_few_matches,
     has_too_many_exceptions,
+    has_new_field,
     has_too_many_creations,
     has_too_many_switch_offs,
     is_tripped
