@@ -1,4 +1,4 @@
-# The two commands are `make build` and `make test`; README.md tells the rest.
+# Start with `make build`; README.md explains it, and CONTRIBUTING.md lists the test suites.
 SHELL := bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INCIDENT := --vars 'as_of_date: 2025-11-21'
@@ -9,46 +9,48 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := build
 .PHONY: build sync report demo test slow fuzz mutants bench lint docs setup browser seeds lock
 
-build: setup  ## the incident: seed the source tables, build and test everything, show the summary
+build: setup  ## load the day of the incident, build and test it, show how much is wrong
 	dbt seed $(INCIDENT)
 	dbt build $(INCIDENT)
 	dbt --quiet run-operation show_feature_sync_summary $(INCIDENT)
 
-sync: setup  ## the repair: simulate the Census sync, then prove that nothing differs
+sync: setup  ## simulate the Census sync, prove that nothing differs, bring the marts up to date
 	$(SIMULATE) --args '{relation: product_property_feature_sync}'
 	dbt test $(INCIDENT)
+	dbt --quiet build $(INCIDENT)
+	dbt --quiet run-operation show_feature_sync_summary $(INCIDENT)
 
-report: setup  ## what the marts say, as one page to look at: output/report.html
+report: setup  ## the marts as one page: output/report.html
 	python scripts/report.py $(INCIDENT)
 
-demo: setup  ## the whole story: the incident, its page, the syncs, the proof, and the page after
-	@echo "1. The day of the incident: seed and build"
+demo: setup  ## the whole story: the incident, the syncs, the proof, and the report before and after
+	@echo "1. Load and build the day of the incident"
 	@dbt --quiet seed $(INCIDENT)
 	@dbt --quiet build $(INCIDENT)
-	@echo "2. The page before"
+	@echo "2. Write the report before the sync"
 	@python scripts/report.py --output output/report_before.html $(INCIDENT)
-	@echo "3. Census, simulated: it creates what is new and updates what is wrong"
+	@echo "3. Simulate Census: create the new properties, update the wrong ones"
 	@$(SIMULATE) --args '{relation: product_property_create}'
 	@$(SIMULATE) --args '{relation: product_property_feature_sync}'
-	@echo "4. The proof: nothing differs any more"
+	@echo "4. Prove that nothing differs any more"
 	@dbt --quiet test $(INCIDENT)
 	@dbt --quiet build $(INCIDENT)
-	@echo "5. The page after"
+	@echo "5. Write the report after the sync"
 	@python scripts/report.py --output output/report_after.html $(INCIDENT)
 
-test: lint browser  ## every gate and every test
+test: lint browser  ## all gates, then the tests that CI runs (about 5 minutes)
 	pytest
 
-slow: setup  ## what takes long: README and runbook, batch by batch, builds that are killed at any statement
+slow: setup  ## the slow tests: documented commands, batch by batch, builds killed at every statement
 	pytest -m slow
 
-fuzz: setup  ## new states of the sources, 5,000 of them, against the rules of tests/python/oracle.py
+fuzz: setup  ## 5,000 generated states of the sources against tests/python/oracle.py
 	pytest tests/python/test_oracle.py --hypothesis-profile=fuzz --dist=load --maxschedchunk=1
 
-mutants: setup  ## break models and macros, one place at a time, and see the tests notice (an hour and more)
+mutants: setup  ## break models and macros one place at a time and check that a test fails
 	python tests/python/mutants.py
 
-bench: setup  ## time, memory and the hourly job, into docs/benchmark.md (about 30 minutes)
+bench: setup  ## measure time, memory and the hourly job; writes docs/benchmark.md
 	PYTHONPATH=scripts python benchmark/bench.py
 
 lint: setup
@@ -57,13 +59,15 @@ lint: setup
 	sqlfluff lint models tests analyses
 	ruff check
 	ruff format --check
+	codespell
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 
-browser:  # for the tests that look at the report
+browser:  # for the tests of the report
 	@command -v chromium > /dev/null && command -v chromedriver > /dev/null || { \
 		echo "Installing chromium and chromium-driver"; \
 		$(SUDO) apt-get update --quiet=2 && \
 		$(SUDO) apt-get install --quiet=2 --yes --no-install-recommends chromium chromium-driver > /dev/null; } || { \
-		echo "The tests of the report need chromium and chromedriver: install them, then try again."; exit 1; }
+		echo "The tests of the report need chromium and chromedriver. Install them and try again."; exit 1; }
 
 setup: .venv/.installed profiles.yml dbt_packages/.installed
 
@@ -81,16 +85,18 @@ profiles.yml:
 dbt_packages/.installed: packages.yml package-lock.yml $(wildcard offline/dbt_utils/*/*) | .venv/.installed
 	@echo "Installing dbt_utils into dbt_packages"
 	@dbt deps > /dev/null 2>&1 || { \
-		echo "The dbt package hub did not answer: taking the stand-in from offline/ (details in logs/dbt.log)"; \
+		echo "The dbt package hub did not answer: installing the stand-in from offline/ (details in logs/dbt.log)"; \
 		mkdir -p dbt_packages && cp -r offline/dbt_utils dbt_packages/; }
 	@touch $@
 
-docs: setup  ## the documentation as one page, target/static_index.html
+docs: setup  ## models, columns and lineage as one page: target/static_index.html
 	dbt docs generate --static $(INCIDENT)
+	@echo "Open target/static_index.html"
 
-seeds: setup  ## write the seed data anew
+seeds: setup  ## generate the seeds and load them
 	python scripts/generate_seeds.py
+	dbt seed
 
-lock: setup  ## take the newest versions that requirements.in allows
+lock: setup  ## update requirements.txt to the newest versions that requirements.in allows
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-emit-index-url \
 		--no-emit-find-links --constraints <(echo 'dbt-core<1.12') requirements.in --output-file requirements.txt

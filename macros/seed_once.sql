@@ -27,7 +27,7 @@
         {% if found != model.config.meta.rows %}
             {{ exceptions.raise_compiler_error(
                 "seeds/" ~ this.identifier ~ ".csv has " ~ found ~ " rows, expected " ~ model.config.meta.rows
-                ~ ". Restore the file from git. After an intended change, enter the new number in seeds/_seeds.yml."
+                ~ ". Restore the file from git, or run make seeds."
             ) }}
         {% endif %}
     {% endif %}

@@ -295,7 +295,7 @@ def test_a_seed_that_is_cut_off(empty_project: Project, tmp_path: Path) -> None:
     for content, message in {
         whole[: line_end - 20]: "CSV Error on Line",
         whole[: line_end + 1]: "CSV Error on Line",
-        whole[:line_end]: "product_property_c.csv has 4388 rows, expected 17102. Restore the file",
+        whole[:line_end]: "product_property_c.csv has 4431 rows, expected 17102. Restore the file",
         whole[: whole.index(b"\n") + 1]: "product_property_c.csv has 0 rows, expected 17102",
     }.items():
         seed.write_bytes(content)

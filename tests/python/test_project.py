@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import generate_seeds
 import pytest
 import yaml
 from conftest import (
@@ -18,11 +19,14 @@ from conftest import (
     PROOF,
     PROPERTIES,
     ROOT,
+    SEED_TYPES,
+    SOURCE_TABLES,
     Project,
     copy_of,
     failures,
     written,
 )
+from mapping import PRODUCTS, Product
 
 # The field mapping of the Census sync, as its owners documented it.
 DOCUMENTED_FIELDS = """
@@ -152,26 +156,56 @@ def test_a_careless_target_is_refused_before_anything_is_written(
     assert not list((project.path / "warehouse").iterdir())
 
 
+def rows_of(file: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file by column name."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
 def test_seeds_are_what_the_generator_writes(tmp_path: Path) -> None:
     generator = ROOT / "scripts" / "generate_seeds.py"
     subprocess.run(
         [sys.executable, generator, "--output-dir", tmp_path], check=True, capture_output=True
     )
-    for seed in (ROOT / "seeds").glob("*.csv"):
-        assert (tmp_path / seed.name).read_bytes() == seed.read_bytes()
+    generated = sorted(tmp_path.iterdir())
+    assert [path.stem for path in generated] == ["_seeds", *sorted(SOURCE_TABLES)]
+    for path in generated:
+        is_same = path.read_bytes() == (ROOT / "seeds" / path.name).read_bytes()
+        assert is_same, f"{path.name}: run `make seeds`"
+
+
+def test_an_eighth_product_adds_its_columns_and_changes_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = [f"new_product_{end}_c" for end in ("enabled", "start_date", "updated_date")]
+    eighth = Product("New Product", "new_product", *fields)
+    monkeypatch.setattr(generate_seeds, "PRODUCTS", (*PRODUCTS[:4], eighth, *PRODUCTS[4:]))
+    generate_seeds.main(["--output-dir", str(tmp_path)])
+    settings = yaml.safe_load((tmp_path / "_seeds.yml").read_text(encoding="utf-8"))
+    types = {seed["name"]: seed["config"]["column_types"] for seed in settings["seeds"]}
+    added = {
+        "product_property_c": dict(zip(fields, ("boolean", "date", "date"), strict=True)),
+        "product_property_w_features": dict.fromkeys(eighth.feature_columns, "timestamp")
+        | {"new_product_enabled": "boolean"},
+        "properties": {},
+    }
+    for seed, old_types in SEED_TYPES.items():
+        assert types[seed] == old_types | added[seed]
+        old, new = (rows_of(folder / f"{seed}.csv") for folder in (ROOT / "seeds", tmp_path))
+        assert list(new[0]) == list(types[seed])
+        kept = [{column: row[column] for column in old_types} for row in new]
+        is_same = kept == old
+        assert is_same, seed
+        assert all(any(row[column] for row in new) for column in added[seed])
 
 
 def test_seeds_name_no_person_and_no_address() -> None:
     """Every property's name is made of the generator's words, and nobody wrote an address there."""
-    generator = (ROOT / "scripts" / "generate_seeds.py").read_text()
-    words = re.search(r"\nSPECIAL_NAMES.*?\n\nCell = ", generator, re.DOTALL)
-    assert words
-    assert not re.search(
-        rf"{EMAIL}|\b(Mrs?|Ms|Dr|Street|St|Road|Rd|Avenue|Ave|\d{{3,}})\b", words[0]
-    )
-    with (ROOT / "seeds" / "properties.csv").open(encoding="utf-8", newline="") as file:
-        names = {row["name"] for row in csv.DictReader(file)}
-    unknown = {word for name in names for word in re.findall(r"\w+", name) if word not in words[0]}
+    parts = ("SPECIAL_NAMES", "FIRST_WORDS", "KINDS", "ENDINGS")
+    words = " ".join(word for part in parts for word in getattr(generate_seeds, part))
+    assert not re.search(rf"{EMAIL}|\b(Mrs?|Ms|Dr|Street|St|Road|Rd|Avenue|Ave|\d{{3,}})\b", words)
+    names = {row["name"] for row in rows_of(ROOT / "seeds" / "properties.csv")}
+    unknown = {word for name in names for word in re.findall(r"\w+", name) if word not in words}
     assert not unknown
 
 
