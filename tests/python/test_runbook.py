@@ -1,29 +1,33 @@
 """Every command of docs/runbook.md is run, in its order, on the incident."""
 
 import contextlib
+import json
 import re
 import shlex
 from pathlib import Path
 
+import census
 import export_feature_backfill
 import pytest
-import trigger_census_sync
+import report
+from census_server import STARTED, record, run, serve
 from conftest import INCIDENT, ROOT, SOURCE_TABLES, Project, simulate_sync
 from test_export import read
-from test_trigger import STARTED, run, serve
 
 PROGRAMS = {
+    "scripts/census.py": census.main,
     "scripts/export_feature_backfill.py": export_feature_backfill.main,
-    "scripts/trigger_census_sync.py": trigger_census_sync.main,
+    "scripts/report.py": report.main,
 }
 BLOCK = re.compile(r"^ *```bash\n(.*?)^ *```$", re.M | re.S)
 SALESFORCE = SOURCE_TABLES["product_property_c"]
-SYNC = "product_property_feature_sync"
+RELATIONS = {"52": "product_property_feature_sync", "53": "product_property_feature_backfill"}
+AGREED = ROOT / "models" / "marts" / "census" / "product_property_feature_sync.json"
 
 
 def commands() -> list[tuple[str, list[str]]]:
-    """Return the commands of the runbook as words, each with the heading it stands under."""
-    sections = re.split(r"^## ", (ROOT / "docs" / "runbook.md").read_text(), flags=re.M)
+    """Return the commands of the runbook as words, each with its heading."""
+    sections = re.split(r"^##+ ", (ROOT / "docs" / "runbook.md").read_text(), flags=re.M)
     return [
         (section.splitlines()[0], shlex.split(line))
         for section in sections
@@ -44,39 +48,45 @@ def cohort(project: Project) -> list[tuple]:
 def test_every_command_of_the_runbook_works(
     loop: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """Where the runbook triggers Census, what Census would then do is simulated."""
+    """Where the runbook triggers Census to repair a day, what Census would do is simulated."""
     before = cohort(loop)
     sent = []
+    rejected = [record("prop_1", "UNABLE_TO_LOCK_ROW: unable to obtain exclusive access")]
     with contextlib.contextmanager(serve)() as server:
+        server.sync = json.loads(AGREED.read_text())
+        server.records = {"rejected": rejected, "invalid": []}
         monkeypatch.setenv("CENSUS_API_KEY", "secret-token:1")
         monkeypatch.setenv("CENSUS_API_URL", server.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         for section, (word, *arguments) in commands():
-            if section == "Prove":  # the rest of the backlog, which the runbook leaves to the job
-                assert loop.dbt("run", *INCIDENT).success
-                assert simulate_sync(loop, f"relation: {SYNC}", *INCIDENT)
+            if section == "Prove it":  # the day is what the sections before have not repaired
+                relation = "relation: product_property_feature_backfill"
+                assert simulate_sync(loop, relation, *INCIDENT), loop.output
             if word == "dbt":
                 assert loop.dbt(*arguments).success, (arguments, loop.output)
                 continue
             assert word == "python"
-            server.answers = [STARTED, run()]
             program, *options = arguments
+            is_sync = options[0] == "sync"
+            failed = {"records": 1}.get(options[0], 0)
+            server.answers = [STARTED, run()] if is_sync else [run(records_failed=failed)]
             with contextlib.chdir(loop.path):
                 assert PROGRAMS[program](options) == 0, capsys.readouterr().err
-            if program == "scripts/trigger_census_sync.py":
-                relation = trigger_census_sync.make_parser().parse_args(options).relation
+            if is_sync and section in ("Full", "Batched", "Test first"):
+                relation = RELATIONS[options[2]]
                 sent.append((section, relation, loop.count(f"crm.sfdc_dbx.{relation}")))
                 assert simulate_sync(loop, f"relation: {relation}", *INCIDENT)
 
     assert sent == [
         ("Full", "product_property_feature_backfill", 1296),
-        ("Batched", SYNC, 50),
-        ("Test first", SYNC, 50),
-        ("Test first", SYNC, 100),
+        ("Batched", "product_property_feature_sync", 50),
+        ("Test first", "product_property_feature_sync", 50),
+        ("Test first", "product_property_feature_sync", 100),
     ]
-    assert (
-        len(list((loop.path / "output/feature_backfill/feature_backfill_batches").iterdir())) == 26
-    )
+    batches = loop.path / "output/feature_backfill/feature_backfill_batches"
+    assert len(list(batches.iterdir())) == 26
+    mismatched = "select mismatched from crm.sfdc_dbx.feature_sync_summary where "
+    assert loop.query(f"{mismatched} cohort = 'as_of_date' and product = 'All products'") == [(0,)]
 
     # Undo: what was kept before is what Salesforce held.
     assert cohort(loop) != before
@@ -98,13 +108,17 @@ def test_the_figures_of_the_runbook_are_those_of_the_incident(incident: Project)
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        text = document.read_text()
-        headings = {
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    headings = {
+        document: {
             re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-            for heading in re.findall(r"^#+ (.*)$", text, re.M)
+            for heading in re.findall(r"^#+ (.*)$", document.read_text(), re.M)
         }
-        for link in re.findall(r"\]\((?!https://)([^)]+)\)", text):
+        for document in documents
+    }
+    for document in documents:
+        for link in re.findall(r"\]\((?!https://)([^)]+)\)", document.read_text()):
             path, _, anchor = link.partition("#")
-            assert not path or Path(document.parent, path).exists(), link
-            assert path or anchor in headings, link
+            target = (document.parent / path).resolve() if path else document
+            assert target.exists(), f"{document.name}: {link}"
+            assert not anchor or anchor in headings[target], f"{document.name}: {link}"
