@@ -1,5 +1,5 @@
--- Did what was synced on a day arrive correctly? The properties created in Salesforce on as_of_date,
--- product by product.
+-- Did what was synced on a day arrive correctly? One row per product, for the properties that were
+-- created in Salesforce on as_of_date.
 select
     product,
     properties as synced,

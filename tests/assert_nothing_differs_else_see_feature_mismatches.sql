@@ -1,6 +1,6 @@
--- The proof after the sync. It recomputes from staging and compares in its own way, so that neither
--- a fault nor a stale table in the comparison can hide a difference. The guard judges the same rows:
--- that nothing differs proves nothing while most of Salesforce is missing.
+-- The proof after the sync. It recomputes from staging and has a comparison of its own, so that a
+-- fault or a stale table in the models cannot hide a difference. It also needs an open guard: that
+-- nothing differs proves nothing while most of Salesforce is missing.
 -- depends_on: {{ ref('base_salesforce__product_properties') }}
 -- depends_on: {{ ref('stg_sfdc_dbx__product_features') }}
 -- depends_on: {{ ref('stg_rds__properties') }}

@@ -1,6 +1,6 @@
--- One row per Salesforce record that is not deleted, with the reason if it cannot be synced. The keys
--- are counted in a scan of their own: a CTE used twice is materialized with all its columns (DuckDB)
--- or computed twice (Spark).
+-- One row per Salesforce record that is not deleted, with the reason if it cannot be synced. Keys
+-- are counted in a scan of their own: a CTE used twice is materialized with all its columns
+-- (DuckDB) or computed twice (Spark).
 with records as (
     select * from {{ ref('stg_salesforce__product_properties') }}
 ),

@@ -27,7 +27,7 @@ final as (
         properties.property_id,
         properties.property_name,
         properties.sync_key,
-        exists (
+        exists(
             select 1 from salesforce_keys
             where salesforce_keys.sync_key = {{ sync_key_identity('properties.sync_key') }}
         ) as is_sync_key_taken

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,8 +80,8 @@ def test_every_feature_column_is_mapped(incident: Project) -> None:
         "2025-11-21' or 1",
     ],
 )
-def test_malformed_as_of_date_says_what_is_expected(incident: Project, day: str) -> None:
-    result = incident.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
+def test_malformed_as_of_date_says_what_is_expected(macros: Project, day: str) -> None:
+    result = macros.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
     expected = f"The var as_of_date is '{day}', expected a calendar day as YYYY-MM-DD"
     assert expected in str(result.exception)
 
@@ -88,8 +89,8 @@ def test_malformed_as_of_date_says_what_is_expected(incident: Project, day: str)
 @pytest.mark.parametrize(
     "day", ["2024-02-29", "2000-02-29", "2025-12-31", "0001-01-01", "9999-12-31"]
 )
-def test_calendar_days_are_accepted(incident: Project, day: str) -> None:
-    result = incident.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
+def test_calendar_days_are_accepted(macros: Project, day: str) -> None:
+    result = macros.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
     assert result.success, result.exception
 
 
@@ -120,8 +121,8 @@ WRONG_VARS = {
 
 
 @pytest.mark.parametrize("variables", WRONG_VARS)
-def test_a_wrong_var_says_what_is_expected(incident: Project, variables: str) -> None:
-    result = incident.dbt("parse", "--vars", variables)
+def test_a_wrong_var_says_what_is_expected(macros: Project, variables: str) -> None:
+    result = macros.dbt("parse", "--vars", variables)
     assert WRONG_VARS[variables] in str(result.exception)
 
 
@@ -149,6 +150,8 @@ def test_a_careless_target_is_refused_before_anything_is_written(
     empty_project: Project, tmp_path: Path
 ) -> None:
     project = copy_of(empty_project.path, tmp_path / "project")
+    shutil.rmtree(project.path / "warehouse")
+    (project.path / "warehouse").mkdir()
     for schema in ("sfdc_dbx", "SFDC_DBX"):
         variables = f"{{production_targets: [prod], production_schema: {schema}}}"
         result = project.dbt("build", "--vars", variables)

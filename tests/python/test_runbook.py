@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import shlex
-from pathlib import Path
 
 import census
 import export_feature_backfill

@@ -17,8 +17,11 @@ unmatched_records as (
             cast(try_cast(snappt_property_id_c as decimal(38, 0)) as {{ dbt.type_string() }}),
             lower(snappt_property_id_c)
         ) as comparable_id,
-        current_{{ product_features() | map(attribute='flag') | join(' or current_') }}
-            as has_product_on
+        {% for product in product_features() -%}
+        current_{{ product.flag }}
+        {%- if not loop.last %}
+        or {% endif %}
+        {%- endfor %} as has_product_on
     from records
     where
         not has_feature_row
@@ -104,6 +107,6 @@ select
         when 'no_feature_row'
             then 'Add the property to the features table, or let the sync switch its products off.'
         when 'undeliverable_date'
-            then 'Correct the date in the features table: Salesforce holds 1700-01-01 to 4000-12-31.'
+            then 'Correct the date in the features table: Salesforce takes years 1700 to 4000.'
     end as what_to_do
 from issues

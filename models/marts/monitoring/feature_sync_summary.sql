@@ -1,8 +1,8 @@
--- One row per cohort and product, with 'all' cohorts and 'All products' as totals. Counted record by
--- record, not flag by flag: a property counts once in 'All products', and one scan is enough.
+-- One row per cohort and product, with 'all' cohorts and 'All products' as totals. It counts
+-- records, not flags: a property counts once in 'All products', and one scan is enough.
 {%- set groups = [{'name': 'All products', 'products': product_features()}] %}
-{%- for product in product_features() %}
-    {%- do groups.append({'name': product.name, 'products': [product]}) %}
+{%- for product in product_features() -%}
+{%- do groups.append({'name': product.name, 'products': [product]}) -%}
 {%- endfor %}
 with records as (
     select
@@ -27,7 +27,8 @@ counted as (
     {% for group in groups %}
     {%- set flags = group.products | map(attribute='flag') | join(', ') %}
     {%- set current_flags = 'current_' ~ flags.replace(', ', ', current_') %}
-    {%- set kinds = group.products | map(attribute='source_prefix') | join('_mismatch_kind, ') ~ '_mismatch_kind' %}
+    {%- set prefixes = group.products | map(attribute='source_prefix') %}
+    {%- set kinds = prefixes | join('_mismatch_kind, ') ~ '_mismatch_kind' %}
     select
         cohort,
         '{{ group.name }}' as product,
@@ -35,8 +36,9 @@ counted as (
         count(sync_exception) as sync_exceptions,
         count(case when true in ({{ current_flags }}) then 1 end) as on_in_salesforce,
         count(case when true in ({{ flags }}) then 1 end) as should_be_on,
-        {%- for kind in ['missing_in_salesforce', 'left_on_in_salesforce', 'never_set_in_salesforce'] %}
-        count(case when '{{ kind }}' in ({{ kinds }}) then 1 end) as {{ kind }},
+        {%- for kind in ['missing', 'left_on', 'never_set'] %}
+        count(case when '{{ kind }}_in_salesforce' in ({{ kinds }}) then 1 end)
+            as {{ kind }}_in_salesforce,
         {%- endfor %}
         count(coalesce({{ kinds }})) as mismatched
     from records

@@ -52,6 +52,6 @@ select
         when 'blank_property_id'
             then 'Fill in snappt_property_id_c: without it the products of the record are unknown.'
         when 'sync_key_taken'
-            then 'Correct the record that holds this Reverse_ETL_ID__c: it belongs to a new property.'
+            then 'Correct the record with this Reverse_ETL_ID__c: a new property needs the key.'
     end as what_to_do
 from exceptions
