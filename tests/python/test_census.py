@@ -1572,6 +1572,7 @@ def test_a_reader_that_stops_reading_is_no_error(
 
 
 def test_ctrl_c_ends_a_waiting_process_with_one_line(server: Server) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     server.answers = [STARTED, run(status="working")]
     with start(server, "sync", "--sync-id", "52") as process:
         process.stdout.readline()
@@ -1579,6 +1580,6 @@ def test_ctrl_c_ends_a_waiting_process_with_one_line(server: Server) -> None:
             time.sleep(0.01)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert err == b"Stopped. Run 94 goes on in Census: look at it there.\n"

@@ -121,7 +121,7 @@ def test_every_run_renews_relations_descriptions_and_grants_in_place(
         assert not [view for view, c in read.items() if "hive_metastore" in c and len(c) > 1]
         for relation in CENSUS_RELATIONS:
             (created,) = databricks.sent(rf"create or replace (view|table) \S+`{relation}`")
-            columns = databricks.query(f"describe crm.sfdc_dbx.{relation}")
+            columns = databricks.query(f"describe table crm.sfdc_dbx.{relation}")
             assert len(re.findall(r"\bcomment '", created, re.I)) == len(columns) + 1
         assert not databricks.sent("comment on column|alter table .*comment")
 
@@ -146,6 +146,10 @@ def test_every_run_is_in_the_history_once(databricks: Databricks, incident: Proj
     assert [tuple(row) for row in rises] == [(0, None)] * (len(PRODUCTS) + 1)
 
 
+def test_nothing_is_deprecated(databricks: Databricks) -> None:
+    assert databricks.dbt("--warn-error", "parse", "--no-partial-parse").success, databricks.output
+
+
 def test_docs_are_generated(databricks: Databricks) -> None:
     result = databricks.dbt("docs", "generate", *INCIDENT)
     assert result.success, databricks.output
@@ -154,7 +158,7 @@ def test_docs_are_generated(databricks: Databricks) -> None:
 
 def test_summary_is_shown_and_a_simulated_sync_refused(databricks: Databricks) -> None:
     assert databricks.dbt("run-operation", "show_feature_sync_summary").success
-    assert re.search(r" all +All products +17,102 ", databricks.output)
+    assert re.search(r"\ball +All products +17,102 ", databricks.output)
     sync = "{relation: product_property_feature_sync}"
     assert not databricks.dbt("run-operation", "simulate_census_sync", "--args", sync).success
     assert "simulate_census_sync runs on DuckDB only" in databricks.output

@@ -5,7 +5,6 @@
     incremental_strategy='append',
     full_refresh=false,
     on_schema_change='append_new_columns',
-    incremental_apply_config_changes=false,
 ) }}
 with summary as (
     select * from {{ ref('feature_sync_summary') }}
