@@ -108,7 +108,7 @@ def memory(samples: list[Sample]) -> float:
 def times_naive(
     name: str, sizes: str, of: Callable[[list[Sample]], float] = seconds
 ) -> Callable[[Results], Iterator[float]]:
-    """Return what compares a query with the naive one read alike, in all cases of some sizes."""
+    """Return a function that compares a query with the naive one in every case of some sizes."""
     naive = "naive count" if name.endswith("count") else "naive"
 
     def ratios(results: Results) -> Iterator[float]:

@@ -106,7 +106,7 @@ guard as (
 {%- endmacro %}
 
 
-{# What the guard's shares are shares of. #}
+{# The denominators of the guard's limits. #}
 {% macro salesforce_totals(records, prefix="") -%}
 select
         count(*) as salesforce_records,
@@ -125,7 +125,7 @@ select
 {%- endmacro %}
 
 
-{# Of the last build, and for a live view of this moment too. No verdict is not open. #}
+{# At the last build, and in a live view also now. Without a verdict the guard is not open. #}
 {% macro guard_is_open(live=false) -%}
     {% if live -%}
     not (select is_tripped from guard)

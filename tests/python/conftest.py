@@ -88,7 +88,7 @@ def parsed_before(target: Path, arguments: tuple[str, ...]) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def new_connection() -> None:
-    """Let dbt-duckdb connect anew: it keeps a connection while paths read the same, as ours do."""
+    """Let dbt-duckdb open a new connection: it reuses one while the paths look the same, as ours do."""
     DuckDBConnectionManager.close_all_connections()
 
 
@@ -223,7 +223,7 @@ def simulate_sync(project: Project, arguments: str, *more: str) -> bool:
 
 
 def offered(engine: Engine) -> dict[str, int]:
-    """Count the rows that each Census relation offers at this moment."""
+    """Count the rows that each Census relation offers now."""
     return {
         relation: engine.query(f"select count(*) from crm.sfdc_dbx.{relation}")[0][0]
         for relation in CENSUS_RELATIONS

@@ -34,7 +34,7 @@ def record(
 ) -> Row:
     """Make a row of the Salesforce table, by default an old property with every product off.
 
-    {0} in a text stands for a number that `numbered` puts there.
+    `numbered` replaces {0} in a text with a number.
     """
     return {
         **dict.fromkeys(FLAGS_AND_SOURCES, False),
@@ -57,7 +57,7 @@ def feature(
 ) -> Row:
     """Make a row of the features table, by default with nothing on but Fraud Detection.
 
-    {0} in a text stands for a number that `numbered` puts there.
+    `numbered` replaces {0} in a text with a number.
     """
     return {
         "property_id": id,
@@ -74,7 +74,7 @@ def numbered(row: Row, number: int) -> Row:
 
 
 def load(engine: Engine, seed: str, rows: list[Row], **types: pa.DataType) -> None:
-    """Create or replace the source table that a seed stands in for, of some rows.
+    """Create or replace the source table of a seed, with some rows.
 
     What a row does not name is NULL. Columns have the types of the seed unless given here.
     """

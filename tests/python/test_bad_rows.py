@@ -202,7 +202,7 @@ ALL_FEATURES = [
 def outcomes(engine: Engine) -> dict[str, str]:
     """Say of each record, by its Salesforce id, what the built relations do with it.
 
-    The dates of Fraud Detection are told when they are not the usual ones.
+    The dates of Fraud Detection are listed when they are not the usual ones.
     """
     words = {
         salesforce_id: f"exception: {kind}"
