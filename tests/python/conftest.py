@@ -24,6 +24,7 @@ import yaml
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import EventMsg
 from dbt_reader import Read
 from hypothesis import settings
@@ -69,8 +70,12 @@ def pytest_unconfigure() -> None:
     gc.callbacks.clear()
 
 
-# They know nothing of a warehouse's rows, so they are run once on each engine.
+# dbt's options unless a test gives others. Unit tests know nothing of a warehouse's rows, so they
+# run once on each engine; the JSON files take longer to write than a command on small tables.
+OPTIONS = {"DBT_WRITE_JSON": "false"}
 WITHOUT_UNIT_TESTS = {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
+# dbt looks through the stack for the name of every adapter's behavior flag at every command.
+BehaviorFlagRendered._default_source = staticmethod(lambda: "the adapter")
 
 
 @contextlib.contextmanager
@@ -88,7 +93,7 @@ def parsed_before(target: Path, arguments: tuple[str, ...]) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def new_connection() -> None:
-    """Let dbt-duckdb open a new connection: it reuses one while the paths look the same, as ours do."""
+    """Let dbt-duckdb open a new connection: it reuses one while paths look the same, as ours do."""
     DuckDBConnectionManager.close_all_connections()
 
 
@@ -109,10 +114,10 @@ class Project:
                 self.messages.append(event.info.msg)
 
         runner = dbtRunner(callbacks=[keep])
-        without = {} if unit_tests else WITHOUT_UNIT_TESTS
+        options = OPTIONS | ({} if unit_tests else WITHOUT_UNIT_TESTS)
         with (
             contextlib.chdir(self.path),
-            patch.dict(os.environ, without),
+            patch.dict(os.environ, options),
             parsed_before(self.path / "target", arguments),
         ):
             return runner.invoke([*arguments])
@@ -160,10 +165,10 @@ class Databricks(DatabricksHarness):
         """Run one dbt command; `statements` and `output` are its own afterwards."""
         self.statements.clear()
         printed = io.StringIO()
-        without = {} if unit_tests else WITHOUT_UNIT_TESTS
+        options = OPTIONS | ({} if unit_tests else WITHOUT_UNIT_TESTS)
         with (
             contextlib.redirect_stdout(printed),
-            patch.dict(os.environ, without),
+            patch.dict(os.environ, options),
             parsed_before(self.workdir / "target", arguments),
         ):
             result = super().dbt(*arguments, project_dir=self.project)

@@ -203,7 +203,7 @@ def test_a_replica_whose_newest_row_is_30_days_old_goes_through_the_job(loop: Pr
     assert [run.node.name for run in proof.result if run.node.resource_type == "test"] == [PROOF]
 
 
-def test_an_hour_of_the_job_sends_few_statements(databricks: Databricks) -> None:
+def test_an_hour_of_the_databricks_job_sends_few_statements(databricks: Databricks) -> None:
     """Each is a round trip to a warehouse that is billed by time."""
     sent: Counter[str] = Counter()
     for program, *words in commands("prod"):

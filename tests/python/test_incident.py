@@ -286,7 +286,7 @@ def test_a_build_proves_nothing_and_keeps_the_seeds_whatever_is_selected(
     loop.query("drop table crm.sfdc_dbx_staging.int_product_properties_at_build")
     assert not loop.dbt("build", *ONLY_PROOF, GUARD_TEST, "feature_mismatches", *INCIDENT).success
     assert loop.dbt("run", "--select", "int_product_properties_at_build", *INCIDENT).success
-    assert not loop.dbt("test", *ONLY_PROOF, *INCIDENT).success
+    assert not loop.dbt("test", "--write-json", *ONLY_PROOF, *INCIDENT).success
     assert not loop.dbt("retry").success  # of a test that failed
     assert failures(loop.dbt("test", "--selector", "after_sync", *INCIDENT)) == {PROOF: 2815}
 

@@ -44,7 +44,7 @@ verification_of_rent_enabled_c vor_start_date_c vor_updated_date_c
 
 def manifest(project: Project, *arguments: str) -> dict:
     """Parse the project with some dbt arguments and return its manifest."""
-    assert project.dbt("parse", *arguments).success, project.output
+    assert project.dbt("parse", "--write-json", *arguments).success, project.output
     return json.loads((project.path / "target" / "manifest.json").read_text())
 
 
