@@ -330,7 +330,11 @@ MUTANTS = (
     Mutant(ISSUES, "        and snappt_property_id_c is not null\n", ""),
     Mutant(ISSUES, "try_cast(snappt_property_id_c as decimal(38, 0))", "null"),
     Mutant(ISSUES, "lower(snappt_property_id_c)", "snappt_property_id_c"),
-    Mutant(ISSUES, "join(' or current_')", "join(' and current_')"),
+    Mutant(
+        ISSUES,
+        "        or {% endif %}\n        {%- endfor %} as has",
+        "        and {% endif %}\n        {%- endfor %} as has",
+    ),
     Mutant(ISSUES, "where records.salesforce_id is null", "where true"),
     Mutant(ISSUES, "        has_product_on\n        and", "       "),
     Mutant(ISSUES, "and salesforce_id not in", "and salesforce_id in"),
