@@ -25,7 +25,7 @@ PYTEST = (
     *("pytest", "--exitfirst", "--numprocesses=0", "-p", "no:cacheprovider"),
     *("-k", "not databricks"),
 )
-TESTS = "oracle incident guard project sources simulated_sync census_config bad_rows export".split()
+TESTS = "bad_rows project oracle incident guard sources simulated_sync census_config export".split()
 # Which test is likely to find it; all others come after it.
 FIRST = {
     "analyses/": "sources",
@@ -43,6 +43,7 @@ FIRST = {
     "macros/on_run_end": "guard",
     "macros/optional_column": "sources",
     "macros/print_grants": "sources",
+    "macros/product_features": "project census_config",
     "macros/seed_once": "incident",
     "macros/show_tables": "sources",
     "tests/": "guard",

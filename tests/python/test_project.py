@@ -1,5 +1,6 @@
 """What must not drift apart, and how the project behaves when it is used without make."""
 
+import contextlib
 import csv
 import json
 import os
@@ -27,6 +28,7 @@ from conftest import (
     failures,
     written,
 )
+from dbt.cli.main import dbtRunner
 from mapping import PRODUCTS, Product
 
 # The field mapping of the Census sync, as its owners documented it.
@@ -246,30 +248,52 @@ def test_the_lock_files_name_no_host() -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme_work_without_make(tmp_path: Path) -> None:
+def test_the_commands_of_the_set_up_work_without_make(tmp_path: Path) -> None:
+    """All but the virtual environment, which the tests run in."""
     project = copy_of(ROOT, tmp_path / "project").path
     for leftover in ("profiles.yml", "dbt_packages", "target", "warehouse/crm.duckdb"):
         subprocess.run(["rm", "-rf", leftover], cwd=project, check=True)
-    readme = (ROOT / "README.md").read_text()
-    commands = re.search(r"## Without make\n.*?```bash\n(.*?)```", readme, re.DOTALL)
-    assert commands
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    block = re.search(r"## Set up\n.*?```bash\n(.*?)```", text, re.DOTALL)
+    venv, pip, *commands = block[1].splitlines()
+    assert "venv" in venv
+    assert "requirements.txt" in pip
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     result = subprocess.run(
-        ["bash", "-e", "-c", commands[1]],
+        ["bash", "-e", "-c", "\n".join(commands)],
         cwd=project,
         env=environment,
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stdout[-3000:]
-    assert result.stdout.count("Completed successfully") == commands[1].count("dbt build") + 1
+    assert result.stdout.count("Completed successfully") == 2  # seed and build
+
+
+def test_dbt_finds_the_warehouse_from_another_folder(incident: Project, tmp_path: Path) -> None:
+    folders = {"DBT_PROJECT_DIR": str(incident.path), "DBT_PROFILES_DIR": str(incident.path)}
+    show = ["run-operation", "show_feature_sync_summary", "--target-path", str(tmp_path)]
+    with contextlib.chdir(tmp_path), mock.patch.dict(os.environ, folders):
+        assert dbtRunner().invoke(["--quiet", "--log-path", str(tmp_path), *show]).success
+
+
+@pytest.mark.parametrize("program", [*(ROOT / "scripts").glob("*.py")], ids=lambda path: path.stem)
+def test_programs_survive_any_terminal_and_import_no_other_program(program: Path) -> None:
+    text = program.read_text()
+    others = {path.stem for path in (ROOT / "scripts").glob("*.py")} - {"dbt_reader", "mapping"}
+    assert not others & set(re.findall(r"^ *(?:from|import) (\w+)", text, re.M))
+    if "__main__" in text:
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        command = [sys.executable, program, "--help"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("target", ["prod", "job", "dev"])
 def test_databricks_targets_are_complete(incident: Project, tmp_path: Path, target: str) -> None:
     """The adapter accepts each, and none can land in hive_metastore for want of a catalog."""
     project = copy_of(incident.path, tmp_path / "project")
-    names = re.findall(r"env_var\('(\w+)'", (ROOT / "profiles.yml.example").read_text())
+    text = (ROOT / "profiles.yml.example").read_text()
+    names = {*re.findall(r"env_var\('(\w+)'", text)} - {"DBT_PROJECT_DIR"}
     with mock.patch.dict(os.environ, dict.fromkeys(names, "dbt_someone")):
         arguments = ("--target", target, "--vars", "http_path: sql/1")
         nodes = manifest(project, *arguments)["nodes"].values()
