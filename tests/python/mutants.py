@@ -26,7 +26,7 @@ PYTEST = (
     *("-k", "not databricks"),
 )
 TESTS = "bad_rows project oracle incident guard sources simulated_sync census_config export".split()
-# Which test is likely to find it; all others come after it.
+# Which tests are likely to find it; all others come after them.
 FIRST = {
     "analyses/": "sources",
     "dbt_project": "guard",
@@ -520,7 +520,8 @@ def killer(mutant: Mutant, seeded: Path) -> str | None:
         (folder / mutant.file).write_text(changed(mutant, seeded))
         if run(folder, "dbt", "build", "--fail-fast", *INCIDENT).returncode:
             return failed_in_dbt(folder / "target" / "run_results.json")
-        first = [test for start, test in FIRST.items() if mutant.file.startswith(start)]
+        starts = [start for start in FIRST if mutant.file.startswith(start)]
+        first = " ".join(FIRST[start] for start in starts).split()
         tests = sorted(TESTS, key=lambda test: test not in first)
         result = run(folder, *PYTEST, *(f"tests/python/test_{test}.py" for test in tests))
         if result.returncode == 0:

@@ -50,6 +50,12 @@ def manifest(project: Project, *arguments: str) -> dict:
     return json.loads((project.path / "target" / "manifest.json").read_text())
 
 
+def profile_variables() -> set[str]:
+    """Return the environment variables of the profile but for the project's folder."""
+    text = (ROOT / "profiles.yml.example").read_text()
+    return {*re.findall(r"env_var\('(\w+)'", text)} - {"DBT_PROJECT_DIR"}
+
+
 @pytest.mark.parametrize("relation", CENSUS_RELATIONS)
 def test_mapping_contract_and_document_agree(incident: Project, relation: str) -> None:
     contract = manifest(incident)["nodes"][f"model.product_property_sync.{relation}"]
@@ -216,8 +222,7 @@ def test_seeds_name_no_person_and_no_address() -> None:
 
 def test_nothing_private_is_written(loop: Project) -> None:
     """Neither secrets of the environment nor rows, by models, a test that fails and the docs."""
-    example = (ROOT / "profiles.yml.example").read_text()
-    secrets = dict.fromkeys(re.findall(r"env_var\('(\w+)'", example), "dapi0123456789marker")
+    secrets = dict.fromkeys(profile_variables(), "dapi0123456789marker")
     assert len(secrets) > 4
     with mock.patch.dict(os.environ, secrets):
         assert loop.dbt("run", *INCIDENT).success, loop.output
@@ -292,9 +297,7 @@ def test_programs_survive_any_terminal_and_import_no_other_program(program: Path
 def test_databricks_targets_are_complete(incident: Project, tmp_path: Path, target: str) -> None:
     """The adapter accepts each, and none can land in hive_metastore for want of a catalog."""
     project = copy_of(incident.path, tmp_path / "project")
-    text = (ROOT / "profiles.yml.example").read_text()
-    names = {*re.findall(r"env_var\('(\w+)'", text)} - {"DBT_PROJECT_DIR"}
-    with mock.patch.dict(os.environ, dict.fromkeys(names, "dbt_someone")):
+    with mock.patch.dict(os.environ, dict.fromkeys(profile_variables(), "dbt_someone")):
         arguments = ("--target", target, "--vars", "http_path: sql/1")
         nodes = manifest(project, *arguments)["nodes"].values()
     models = [node for node in nodes if node["resource_type"] == "model"]
