@@ -38,7 +38,7 @@ demo: setup  ## the whole story: the incident, the syncs, the proof, and the rep
 	@echo "5. Write the report after the sync"
 	@python scripts/report.py --output output/report_after.html $(INCIDENT)
 
-test: lint browser  ## all gates, then the tests that CI runs (about 5 minutes)
+test: lint browser  ## all gates, then the tests that CI runs (about 6 minutes)
 	pytest
 
 slow: setup  ## the slow tests: documented commands, batch by batch, builds killed at every statement
