@@ -5,7 +5,7 @@
     case
             when
                 {{ text }} between '!' and '~'
-                and reverse({{ text }}) between '!' and '~'
+                and substr({{ text }}, -1) between '!' and '~'
                 and length({{ text }}) > 4
                 then {{ text }}
             when lower({{ strip_blanks(text) }}) not in ('', 'null', 'none', 'nan')

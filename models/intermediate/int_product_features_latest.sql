@@ -1,11 +1,8 @@
--- One row per property: of several feature rows the one with the newest update.
-with features as (
-    select * from {{ ref('stg_sfdc_dbx__product_features') }}
-),
-
-duplicate_ids as (
+-- One row per property: of several feature rows the one with the newest update. The feature rows are
+-- scanned three times, because DuckDB would materialize a CTE that is used again.
+with duplicate_ids as (
     select property_id
-    from features
+    from {{ ref('stg_sfdc_dbx__product_features') }}
     group by property_id
     having count(*) > 1
 ),
@@ -27,7 +24,7 @@ ranked as (
                 {%- if not loop.last %},{% endif %}
                 {%- endfor %}
         ) as recency
-    from features
+    from {{ ref('stg_sfdc_dbx__product_features') }} as features
     inner join duplicate_ids on features.property_id = duplicate_ids.property_id
 ),
 
@@ -35,7 +32,7 @@ final as (
     select
         features.property_id,
         {{ feature_columns() | join(',\n        ') }}
-    from features
+    from {{ ref('stg_sfdc_dbx__product_features') }} as features
     left join duplicate_ids on features.property_id = duplicate_ids.property_id
     where features.property_id <> coalesce(duplicate_ids.property_id, '')
 
