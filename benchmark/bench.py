@@ -37,7 +37,6 @@ SIZES = (
 )
 SHARES = (0.1646, 0.01)  # the incident's 2,815 of 17,102, and a day like any other
 PARTS = "analyses dbt_packages dbt_project.yml macros models packages.yml seeds selectors.yml tests"
-SIMULATED = "{relation: product_property_feature_sync}"
 PAGE = ROOT / "docs" / "benchmark.md"
 DBT = Path(sys.executable).with_name("dbt")
 STARTED = time.monotonic()
@@ -48,13 +47,13 @@ def say(text: str) -> None:
     print(f"{(time.monotonic() - STARTED) / 60:5.1f} min  {text}", flush=True)
 
 
-def run(*command: str | Path, query: str = "", folder: Path = ROOT) -> str:
+def run(*command: str | Path, query: str = "", folder: Path = ROOT, may_fail: bool = False) -> str:
     """Return what a command prints; RuntimeError with the end of its errors when it fails."""
     environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     done = subprocess.run(
         command, input=query, cwd=folder, env=environment, capture_output=True, text=True
     )
-    if done.returncode:
+    if done.returncode and not may_fail:
         raise RuntimeError((done.stderr.strip() or done.stdout.strip())[-2000:])
     return done.stdout
 
@@ -227,10 +226,10 @@ def write_no_op(project: Path, folder: Path) -> None:
     shutil.copytree(project / "dbt_packages", folder / "dbt_packages")
 
 
-def timed(*command: str | Path, folder: Path) -> Sample:
+def timed(*command: str | Path, folder: Path, may_fail: bool = False) -> Sample:
     """Run a command as a person would; return the seconds and the CPU seconds that it took."""
     start, before = time.perf_counter(), getrusage(RUSAGE_CHILDREN)
-    run(*command, folder=folder)
+    run(*command, folder=folder, may_fail=may_fail)
     after = getrusage(RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Sample(time.perf_counter() - start, cpu=cpu)
@@ -264,17 +263,18 @@ def measure_builds(project: Path, warehouse: Path, rounds: int, results: Results
 
 
 def measure_job(project: Path, warehouse: Path, case: Case, results: Results) -> None:
-    """Run what the hourly job runs: the build, Census (simulated, not measured), the proof."""
+    """Run dbt's part of the hourly job: the build and the proof.
+
+    Nothing is synced in between, so the proof fails; it compares everything either way.
+    """
     use_warehouse(project, warehouse)
     variables = ("--vars", f"as_of_date: {DAY}")
     for name, *command in (
         ("build", "build", "--exclude-resource-type", "unit_test"),
-        ("census", "run-operation", "simulate_census_sync", "--args", SIMULATED),
         ("verify", "test", "--selector", "after_sync"),
     ):
-        sample = timed(DBT, *command, *variables, folder=project)
-        if name != "census":
-            results.job.setdefault(case, {}).setdefault(name, []).append(sample)
+        sample = timed(DBT, *command, *variables, folder=project, may_fail=name == "verify")
+        results.job.setdefault(case, {}).setdefault(name, []).append(sample)
 
 
 def measure_databricks(project: Path, warehouse: Path, rounds: int, results: Results) -> None:
