@@ -1,4 +1,4 @@
--- One row per property: of several feature rows the one with the newest update. The feature rows are
+-- One row per property: of several feature rows the one with the newest update. The rows are
 -- scanned three times, because DuckDB would materialize a CTE that is used again.
 with duplicate_ids as (
     select property_id
