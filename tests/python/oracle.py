@@ -41,6 +41,7 @@ def product(name: str, prefix: str, flag: str, dates: str) -> Product:
     )
 
 
+# The field mapping of the Census sync, as its owners documented it.
 PRODUCTS = (
     product("Fraud Detection", "fraud", "fraud_detection", "fraud_detection"),
     product("Income Verification", "iv", "income_verification", "income_verification"),

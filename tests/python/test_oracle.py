@@ -33,7 +33,7 @@ CONFIGURATIONS = {
         recent_days=0,
         sync_max_rows=2,
         backfill_batch_size=3,
-        guard_min_feature_rows=6,
+        guard_min_feature_rows=7,
         recreate_deleted_properties=True,
     ),
     "first day": Configuration(
@@ -43,8 +43,8 @@ CONFIGURATIONS = {
         sync_key_prefix="b",
         sync_key_is_case_sensitive=True,
         guard_min_feature_rows=1,
-        guard_max_unset_share=Decimal("0.3"),
-        guard_min_disables=3,
+        guard_max_unset_share=Decimal("0.2"),
+        guard_min_disables=2,
         guard_max_disable_share=Decimal("0.1"),
     ),
     "last day": Configuration(
@@ -52,7 +52,7 @@ CONFIGURATIONS = {
         recent_days=36_500,
         salesforce_deleted_column="none",
         guard_min_match_share=Decimal("0.5"),
-        guard_max_disable_share=Decimal("0.5"),
+        guard_max_disable_share=Decimal("0.25"),
         guard_max_unset_share=Decimal(0),
         allow_mass_create=True,
         allow_new_field=True,
@@ -60,11 +60,9 @@ CONFIGURATIONS = {
     "strict guard": Configuration(
         compare_feature_dates=True,
         backfill_batch_size=1,
-        guard_min_feature_rows=2,
-        guard_min_match_share=Decimal("0.3"),
+        recreate_deleted_properties=True,
         guard_max_exception_share=Decimal("0.4"),
-        guard_max_unset_share=Decimal("0.4"),
-        guard_max_create_share=Decimal("0.5"),
+        guard_max_create_share=Decimal("0.4"),
         guard_max_disable_share=Decimal("0.25"),
         guard_min_disables=2,
     ),
@@ -74,6 +72,7 @@ CONFIGURATIONS = {
         sync_max_rows=1,
         recreate_deleted_properties=True,
         salesforce_deleted_column="none",
+        guard_max_exception_share=Decimal("0.3"),
         guard_max_create_share=Decimal(0),
         guard_max_disable_share=Decimal(0),
         allow_mass_switch_off=True,
@@ -109,6 +108,7 @@ LIMITS = (
     "allow_mass_create",
     "allow_new_field",
 )
+RANKED_BY = ("newest update", *("enabled", "enabled_at", "updated_at") * len(oracle.PRODUCTS))
 CASES = {
     *("blank_sync_key", "duplicate_sync_key", "blank_property_id", "sync_key_taken"),
     *("missing_in_salesforce", "left_on_in_salesforce", "never_set_in_salesforce", "dates_differ"),
@@ -117,7 +117,7 @@ CASES = {
     *("batches", "recent, not in the backfill"),
     *("new", "new without a feature row", "deleted, not new", "deleted, new again", "key taken"),
     *(f"{limit} decides" for limit in LIMITS),
-    *(f"{column} decides" for column in ("newest update", *FEATURE_COLUMNS)),
+    *(f"{column} decides" for column in RANKED_BY),
 }
 
 SCHEMAS = {
@@ -363,7 +363,7 @@ def deciding_columns(features: list[Row]) -> Iterator[str]:
     for property_id, twins in groupby(sorted(features, key=key), key):
         ranks = sorted(map(oracle.rank, twins))[-2:]
         if property_id and len(ranks) == 2:
-            decisions = zip(("newest update", *FEATURE_COLUMNS), *ranks, strict=True)
+            decisions = zip(RANKED_BY, *ranks, strict=True)
             yield from [name for name, second, best in decisions if second != best][:1]
 
 

@@ -30,18 +30,7 @@ from conftest import (
 )
 from dbt.cli.main import dbtRunner
 from mapping import PRODUCTS, Product
-
-# The field mapping of the Census sync, as its owners documented it.
-DOCUMENTED_FIELDS = """
-snappt_property_id_c reverse_etl_id_c
-fraud_detection_enabled_c fraud_detection_start_date_c fraud_detection_updated_date_c
-income_verification_enabled_c income_verification_start_date_c income_verification_updated_date_c
-id_verification_enabled_c id_verification_start_date_c id_verification_updated_date_c
-idv_only_enabled_c idv_only_start_date_c idv_only_updated_date_c
-connected_payroll_enabled_c connected_payroll_start_date_c connected_payroll_updated_date_c
-bank_linking_enabled_c bank_linking_start_date_c bank_linking_updated_date_c
-verification_of_rent_enabled_c vor_start_date_c vor_updated_date_c
-""".split()
+from oracle import CENSUS_COLUMNS
 
 
 def manifest(project: Project, *arguments: str) -> dict:
@@ -61,11 +50,12 @@ def test_mapping_contract_and_document_agree(incident: Project, relation: str) -
     contract = manifest(incident)["nodes"][f"model.product_property_sync.{relation}"]
     assert contract["config"]["contract"]["enforced"]
     extra = {CENSUS_RELATIONS[2]: ["batch_number"], CENSUS_RELATIONS[3]: ["name"]}.get(relation, [])
-    assert list(contract["columns"]) == DOCUMENTED_FIELDS + extra
+    documented = [*CENSUS_COLUMNS, *extra]
+    assert list(contract["columns"]) == documented
     built = incident.query(f"describe crm.sfdc_dbx.{relation}")
-    assert [name for name, *_ in built] == DOCUMENTED_FIELDS + extra
+    assert [name for name, *_ in built] == documented
     assert incident.dbt("--quiet", "compile", "--inline", "{{ census_columns() | join(' ') }}")
-    assert incident.messages[-1].split() == DOCUMENTED_FIELDS
+    assert incident.messages[-1].split() == [*CENSUS_COLUMNS]
 
 
 def test_every_feature_column_is_mapped(incident: Project) -> None:
