@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import CENSUS_RELATIONS, ROOT, Project
 from jsonschema import Draft202012Validator, ValidationError
+from oracle import CENSUS_COLUMNS
 
 SCHEMA_FILE = Path(__file__).parent / "census_sync.schema.json"
 SCHEMA = Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
@@ -73,7 +74,7 @@ def test_the_payload_is_valid_and_the_agreed_one(
     creates = relation == "product_property_create"
     assert payload["operation"] == ("upsert" if creates else "update")
     assert payload["destination_attributes"]["object"] == "Product_Property__c"
-    assert len(payload["mappings"]) == (24 if creates else 23)
+    assert len(payload["mappings"]) == len(CENSUS_COLUMNS) + creates
     keys = [mapping for mapping in payload["mappings"] if mapping["is_primary_identifier"]]
     assert [(key["from"]["data"], key["to"]) for key in keys] == [
         ("reverse_etl_id_c", "Reverse_ETL_ID__c")

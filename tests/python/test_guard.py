@@ -41,10 +41,14 @@ def kept(table: str) -> str:
     return f"crm.kept.{table.rpartition('.')[2]}"
 
 
+with (ROOT / "seeds" / "product_property_c.csv").open(encoding="utf-8", newline="") as seed:
+    RECORDS = [*csv.DictReader(seed)]
+FLAGS_ON = f"{sum(record[flag] == 'true' for record in RECORDS for flag in FLAGS_AND_SOURCES):,}"
+
+
 def only_ten(column: str) -> str:
     """Return an expression of a Salesforce column that keeps ten of its values."""
-    with (ROOT / "seeds" / "product_property_c.csv").open(encoding="utf-8", newline="") as file:
-        tenth = sorted(row[column] for row in csv.DictReader(file))[9]
+    tenth = sorted(record[column] for record in RECORDS)[9]
     return f"case when {column} <= '{tenth}' then {column} end"
 
 
@@ -67,8 +71,8 @@ LOSSES = {
     "every flag false": (
         FEATURES,
         ALL_OFF,
-        "30,402 of 30,402 flags that are on in Salesforce would be switched off, a larger share "
-        "than guard_max_disable_share (0.05)",
+        f"{FLAGS_ON} of {FLAGS_ON} flags that are on in Salesforce would be switched off, a larger "
+        "share than guard_max_disable_share (0.05)",
     ),
     "ids in another format": (
         FEATURES,

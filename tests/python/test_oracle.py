@@ -40,6 +40,7 @@ CONFIGURATIONS = {
         as_of_date=date.min,
         recent_days=1,
         backfill_batch_size=1,
+        recreate_deleted_properties=True,
         sync_key_prefix="b",
         sync_key_is_case_sensitive=True,
         guard_min_feature_rows=1,
