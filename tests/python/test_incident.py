@@ -240,7 +240,7 @@ def test_the_history_says_how_long_it_took(loop: Project) -> None:
         f" where {total} order by measured_at"
     )
     assert runs == [(17102, 2815, 0, False), (17102, 0, 0, False)]
-    assert loop.count(history) == 16
+    assert loop.count(history) == 2 * (len(PRODUCTS) + 1)
     rises = loop.query(f"select mismatched_before, mismatched, zero_at from {zero} where {total}")
     times = loop.query(f"select measured_at from {history} where {total} order by all")
     assert rises == [(0, 2815, *times[1])]

@@ -66,8 +66,8 @@ def test_every_command_of_the_runbook_works(
                 continue
             assert word == "python"
             program, *options = arguments
-            is_sync = options[0] == "sync"
-            failed = {"records": 1}.get(options[0], 0)
+            is_sync = options[:1] == ["sync"]
+            failed = int(options[:1] == ["records"])
             server.answers = [STARTED, run()] if is_sync else [run(records_failed=failed)]
             with contextlib.chdir(loop.path):
                 assert PROGRAMS[program](options) == 0, capsys.readouterr().err
