@@ -160,6 +160,8 @@ def serve(version: str = "v2") -> Iterator[Server]:
         handler.server_state = Server(http.server_address[1], version)
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
-        yield handler.server_state
-        http.shutdown()
-        thread.join()
+        try:
+            yield handler.server_state
+        finally:
+            http.shutdown()
+            thread.join()
