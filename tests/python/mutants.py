@@ -149,7 +149,7 @@ MUTANTS = (
     Mutant(STRIP_BLANKS, r"\\p{Z}", " ", after="duckdb__"),
     Mutant(STRIP_BLANKS, r"\\p{Cc}", "", after="duckdb__"),
     Mutant(STRIP_BLANKS, r"\\p{Cf}", "", after="duckdb__"),
-    Mutant(STRIP_BLANKS, r"\\p{Z}", " ", after="+|"),
+    Mutant(STRIP_BLANKS, r"+|[\\p{Z}", "+|[ ", after="duckdb__"),
     Mutant(STRIP_BLANKS, "'', 'g'", "''"),
     Mutant("macros/sync_key_identity.sql", "key if var", "key if not var"),
     Mutant(OPTIONAL, '(none, "none")', "(none,)"),
