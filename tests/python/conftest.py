@@ -293,8 +293,8 @@ def macros(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -> 
 def incident(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the incident, seeded and built. Tests that change it take `loop` instead."""
     project = copy_of(empty_project.path, tmp_path_factory.mktemp("incident") / "project")
-    assert project.dbt("seed").success, project.output
-    assert project.dbt("build", *INCIDENT, unit_tests=True).success, project.output
+    assert project.dbt("seed", *INCIDENT).success, project.output
+    assert project.dbt("build", *INCIDENT).success, project.output
     return project
 
 

@@ -67,6 +67,12 @@ def test_summary_reproduces_the_incident(incident: Project) -> None:
     assert len(summary) == 3 * (len(PRODUCTS) + 1)
 
 
+def test_the_unit_tests_pass(incident: Project) -> None:
+    """In one process; on Databricks they are part of the session's build."""
+    unit = ("test", "--select", "test_type:unit", *INCIDENT)
+    assert incident.dbt(*unit, unit_tests=True).success, incident.output
+
+
 def test_mismatches_are_named_by_kind(incident: Project) -> None:
     kinds = incident.query(
         "select mismatch_kind, count(*) from crm.sfdc_dbx.feature_mismatches group by all"
