@@ -44,6 +44,7 @@ FIRST = {
     "macros/print_grants": "sources",
     "macros/seed_once": "incident",
     "macros/show_tables": "sources",
+    "models/staging/stg_rds": "sources",
     "tests/": "guard",
     "tests/assert_everything": "bad_rows",
 }

@@ -18,6 +18,7 @@ from sqlfluff.core import Linter
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 FEATURES = SOURCE_TABLES["product_property_w_features"]
+PROPERTIES = SOURCE_TABLES["properties"]
 
 
 def run_operation(engine: Engine, name: str, variables: str = "{}") -> bool:
@@ -118,6 +119,29 @@ def test_source_columns_with_the_names_of_our_own_change_nothing(loop: Project) 
             loop.query(f"alter table {table} add column {column} integer default 1")
     assert loop.dbt("run", *INCIDENT).success, loop.output
     assert contents() == before
+
+
+def test_properties_that_the_application_has_deleted_do_not_count(engine: Engine) -> None:
+    """The marker is a boolean, or the time of the deletion; without a value a property lives on."""
+    create_table(
+        engine,
+        "crm.leaving.properties",
+        "select *, case when id < 101000 then true when id < 102000 then false end as is_gone,"
+        " case when id < 101000 then timestamp '2025-01-01 00:00:00' end as gone_at"
+        f" from {PROPERTIES}",
+    )
+    ((deleted, kept),) = engine.query(
+        f"select count(case when id < 101000 then 1 end), count(case when id >= 101000 then 1 end)"
+        f" from {PROPERTIES}"
+    )
+    assert deleted > 0
+    staged = "select count(*) from crm.sfdc_dbx_staging.stg_rds__properties"
+    model = ("run", "--select", "stg_rds__properties")
+    for marker, expected in {"is_gone": kept, "gone_at": kept, "none": kept + deleted}.items():
+        place = f"{{rds_catalog: crm, rds_schema: leaving, rds_deleted_column: {marker}}}"
+        assert engine.dbt(*model, "--vars", place).success, engine.output
+        assert engine.query(staged) == [(expected,)]
+    assert engine.dbt(*model).success
 
 
 def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
