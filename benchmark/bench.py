@@ -1,6 +1,6 @@
 """Measure the project beside what it could be compared with: `make bench`.
 
-    python benchmark/bench.py [--sizes incident 1M 10M] [--rounds 5] [--output docs/benchmark.md]
+    python benchmark/bench.py [--sizes incident 1M 10M] [--rounds 3] [--output docs/benchmark.md]
 
 Builds the project on generated source tables, and then runs the contestants in turn, round by
 round, so that a machine that slows down slows all of them down. Each query runs in a new process
@@ -328,7 +328,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = [size.name for size in SIZES]
     parser.add_argument("--sizes", nargs="+", choices=names, default=names)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=PAGE)
     arguments = parser.parse_args()
     results = Results(rounds=arguments.rounds)
