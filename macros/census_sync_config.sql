@@ -19,13 +19,13 @@
     {% for id in [source_connection_id, destination_connection_id] if id is not none %}
         {% if id is not integer or id is boolean or id < 1 %}
             {{ exceptions.raise_compiler_error(
-                "A connection id is '" ~ id ~ "', expected the whole number with which its address in Census ends"
+                "A connection id is '" ~ id ~ "', expected a whole number: the end of the connection's address in Census"
             ) }}
         {% endif %}
     {% endfor %}
     {% if activation_id is not none and not modules.re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", activation_id | string) %}
         {{ exceptions.raise_compiler_error(
-            "activation_id is '" ~ activation_id ~ "', expected a text such as glimmering_donkey"
+            "activation_id is '" ~ activation_id ~ "', expected words joined by _, such as glimmering_donkey"
         ) }}
     {% endif %}
     {% if validate_only is not boolean %}

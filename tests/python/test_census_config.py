@@ -105,13 +105,13 @@ def test_v2_takes_an_activation(incident: Project, capsys: pytest.CaptureFixture
 WRONG_ARGUMENTS = {
     f"{{relation: feature_mismatches, {CONNECTIONS}}}": "expected one of product_property_create",
     "{relation: product_property_feature_sync, source_connection_id: x, "
-    "destination_connection_id: 2}": "A connection id is 'x', expected the whole number",
+    "destination_connection_id: 2}": "A connection id is 'x', expected a whole number",
     "{relation: product_property_feature_sync, source_connection_id: 1, "
-    "destination_connection_id: 0}": "A connection id is '0', expected the whole number",
+    "destination_connection_id: 0}": "A connection id is '0', expected a whole number",
     f"{{relation: product_property_feature_sync, {CONNECTIONS}, activation_id: a}}": "Give either",
     "{relation: product_property_feature_sync, source_connection_id: 1}": "Give either destination",
     "{relation: product_property_feature_sync, source_connection_id: 1, activation_id: 7 up}": (
-        "activation_id is '7 up', expected a text such as"
+        "activation_id is '7 up', expected words joined by _"
     ),
     f"{{relation: product_property_feature_sync, {CONNECTIONS}, validate_only: perhaps}}": (
         "validate_only is 'perhaps', expected true or false"
