@@ -189,14 +189,18 @@ VALUES = {
 
 @dataclass
 class Warehouse:
-    """The project built with one configuration, and a connection on which its data is changed."""
+    """The project compiled with one configuration, and a connection on which it is built."""
 
     configuration: Configuration
     connection: duckdb.DuckDBPyConnection
-    tables: dict[str, str]  # SQL by relation, in the order in which they depend on each other
+    relations: dict[str, str]  # SQL by name, in the order in which they depend on each other
 
     def load(self, state: State) -> None:
-        """Put a state into the source tables, and build what is a table as dbt would."""
+        """Put a state into the source tables, and build every relation.
+
+        All are tables here, views too: DuckDB would plan a view again wherever it is read, which
+        takes longer than anything else.
+        """
         sources = {
             "product_property_c": state.salesforce,
             "product_property_w_features": state.features,
@@ -206,7 +210,7 @@ class Warehouse:
             self.connection.register("rows", pa.Table.from_pylist(rows, SCHEMAS[seed]))
             self.connection.execute(f"delete from {SOURCE_TABLES[seed]}")
             self.connection.execute(f"insert into {SOURCE_TABLES[seed]} by name from rows")
-        for relation, sql in self.tables.items():
+        for relation, sql in self.relations.items():
             self.connection.execute(f"create or replace table {relation} as {sql}")
 
     def rows(self, relation: str) -> list[tuple[Any, ...]]:
@@ -230,14 +234,14 @@ def warehouse(
         project.query(f"create schema if not exists {schema}; create table {table} ({columns})")
     named = asdict(configuration).items()
     yaml_vars = ", ".join(f"{name}: {'null' if value is None else value}" for name, value in named)
-    result = project.dbt("run", "--vars", f"{{{yaml_vars}}}")
+    models = ("--select", *(f"+{relation}" for relation in COLUMNS))
+    without_tests = ("--indirect-selection", "empty")
+    result = project.dbt("compile", "--vars", f"{{{yaml_vars}}}", *models, *without_tests)
     assert result.success, project.output
-    tables = {
+    relations = {
         f"{run.node.database}.{run.node.schema}.{run.node.name}": run.node.compiled_code
         for run in result.result
-        if run.node.config.materialized == "table"
     }
-    assert len(tables) == 4
     DuckDBConnectionManager.close_all_connections()  # dbt has the files open
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'; set threads = 1")
@@ -245,7 +249,9 @@ def warehouse(
             file = project.path / f"warehouse/{catalog}.duckdb"
             connection.execute(f"attach '{file}' as built; attach ':memory:' as {catalog}")
             connection.execute(f"copy from database built to {catalog}; detach built")
-        yield Warehouse(configuration, connection, tables)
+        for schema in {relation.rpartition(".")[0] for relation in relations}:
+            connection.execute(f"create schema if not exists {schema}")
+        yield Warehouse(configuration, connection, relations)
 
 
 def values(types: dict[str, str], columns: tuple[str, ...]) -> dict[str, st.SearchStrategy[Any]]:
