@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from unittest import mock
 
@@ -150,10 +151,14 @@ def test_a_careless_target_is_refused_before_anything_is_written(
     project = copy_of(empty_project.path, tmp_path / "project")
     shutil.rmtree(project.path / "warehouse")
     (project.path / "warehouse").mkdir()
-    for schema in ("sfdc_dbx", "SFDC_DBX"):
-        variables = f"{{production_targets: [prod], production_schema: {schema}}}"
+    profile = project.path / "profiles.yml"
+    names = ("sfdc_dbx", "SFDC_DBX")
+    for production, schema in (*product(names, names), ("sfdc_dbx", "sfdc_dbx_staging")):
+        profile.write_text(re.sub(r"\bschema: \w+", f"schema: {schema}", profile.read_text()))
+        variables = f"{{production_targets: [prod], production_schema: {production}}}"
         result = project.dbt("build", "--vars", variables)
-        assert "Target 'duckdb' may not write to the production schema" in str(result.exception)
+        refusal = f"Target 'duckdb' may not write to the production schema {schema}"
+        assert refusal in str(result.exception)
     assert not list((project.path / "warehouse").iterdir())
 
 
