@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -90,8 +91,11 @@ def open_warehouse(arguments: argparse.Namespace) -> Iterator[Read]:
 
     # A folder of its own, because the project's may be read-only, and its target/ is the build's.
     with TemporaryDirectory() as folder:
+        with contextlib.suppress(OSError):  # what the build has parsed need not be parsed again
+            target = arguments.project_dir / os.environ.get("DBT_TARGET_PATH", "target")
+            shutil.copy(target / "partial_parse.msgpack", folder)
         quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--log-path", folder]
-        options = ["--limit", "-1", "--target-path", folder]
+        options = ["--limit", "-1", "--no-write-json", "--target-path", folder]
         options += ["--target", arguments.target] if arguments.target else []
         options += ["--vars", arguments.vars] if arguments.vars else []
 

@@ -7,7 +7,6 @@ import io
 import os
 import re
 import shutil
-from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,7 +25,6 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import EventMsg
-from dbt_reader import Read
 from hypothesis import settings
 from mapping import PRODUCTS
 from xdist.remote import Producer
@@ -192,26 +190,13 @@ Engine = Project | Databricks
 def run_program(program: ModuleType, engine: Engine, *arguments: str) -> int:
     """Run one of the scripts for a built project and return its exit code."""
     databricks = isinstance(engine, Databricks)
-    with engine.connected() if databricks else contextlib.nullcontext():
-        place = engine.project if databricks else engine.path
-        return program.main(["--project-dir", str(place), *arguments])
-
-
-@contextlib.contextmanager
-def one_reader(program: ModuleType) -> Iterator[None]:
-    """Let the runs of a script share a reader for each project, so that dbt parses it once."""
-    opened: dict[tuple[Path, str | None], Read] = {}
-    open_warehouse = program.open_warehouse
-    with contextlib.ExitStack() as stack:
-
-        def shared(arguments: Namespace) -> contextlib.AbstractContextManager:
-            key = arguments.project_dir, arguments.vars
-            if key not in opened:
-                opened[key] = stack.enter_context(open_warehouse(arguments))
-            return contextlib.nullcontext(opened[key])
-
-        with patch.object(program, "open_warehouse", shared):
-            yield
+    place, folder = (engine.project, engine.workdir) if databricks else (engine.path, engine.path)
+    given = arguments if "--vars" in arguments else (*arguments, *INCIDENT)
+    with (
+        engine.connected() if databricks else contextlib.nullcontext(),
+        parsed_before(folder / "target", given),
+    ):
+        return program.main(["--project-dir", str(place), *given])
 
 
 def create_table(engine: Engine, name: str, select: str) -> None:

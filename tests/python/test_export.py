@@ -14,7 +14,6 @@ from conftest import (
     Databricks,
     Engine,
     Project,
-    one_reader,
     run_program,
 )
 
@@ -24,12 +23,6 @@ BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"
 def export(engine: Engine, folder: Path, *more: str) -> int:
     """Run the program for a built project and return its exit code."""
     return run_program(program, engine, "--output-dir", str(folder), *more)
-
-
-@pytest.fixture(autouse=True)
-def _one_reader() -> Iterator[None]:
-    with one_reader(program):
-        yield
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -180,12 +180,12 @@ def test_an_intended_mass_change_passes_for_one_run(loop: Project, override: str
     assert loop.dbt("test", "--select", PROOF, *INCIDENT).success, loop.output
 
 
-@pytest.mark.parametrize("override", OVERRIDES)
-def test_an_override_is_never_allowed_for_good(incident: Project, override: str) -> None:
-    settings = incident.path / "dbt_project.yml"
+@pytest.mark.parametrize("override", [*OVERRIDES, "allow_new_field"])
+def test_an_override_is_never_allowed_for_good(macros: Project, override: str) -> None:
+    settings = macros.path / "dbt_project.yml"
     before = settings.read_text()
     settings.write_text(before.replace(f"{override}: false", f"{override}: true"))
-    result = incident.dbt("parse")
+    result = macros.dbt("parse")
     settings.write_text(before)
     assert f"{override} is for one run" in str(result.exception)
 

@@ -20,7 +20,6 @@ from conftest import (
     SOURCE_TABLES,
     Engine,
     Project,
-    one_reader,
     run_program,
     simulate_sync,
 )
@@ -123,12 +122,6 @@ def page_of(report: Report) -> str:
 def write_report(engine: Engine, page: Path, *more: str) -> int:
     """Run the program for a built project and return its exit code."""
     return run_program(program, engine, "--output", str(page), *more)
-
-
-@pytest.fixture(autouse=True)
-def _one_reader() -> Iterator[None]:
-    with one_reader(program):
-        yield
 
 
 def text_of(html: str) -> str:
