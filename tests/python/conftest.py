@@ -49,6 +49,8 @@ EMAIL = r"\w@(?!example\.com)[\w-]+\.[a-z]{2,}"
 settings.register_profile("repeatable", max_examples=240, derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=5000, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
+# What dbt parses is many small objects that live long: Python would look through them all the time.
+gc.set_threshold(100_000, 50, 100)
 
 
 class Scheduling(LoadScopeScheduling):

@@ -241,9 +241,7 @@ def test_the_page_says_what_the_marts_say(
     fresh = text_of(page[page.index('id="freshness"') : page.index('class="tiles"')])
     assert "22 November 2025, 00:20 UTC" in fresh
     assert "21 November 2025, 21:38 UTC" in fresh
-    assert "Last build less than a minute old, ● fresh" in re.sub(
-        "[12] minutes?", "less than a minute", fresh
-    )
+    assert re.search(r"Last build (less than a minute|\d+ minutes?) old, ● fresh", fresh)
     assert len(page) < 60_000
     names = engine.query(f"select property_name from {MARTS}.feature_mismatches limit 100")
     figures = page.replace(element(page, "issue-list"), "")
