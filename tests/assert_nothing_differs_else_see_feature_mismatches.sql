@@ -11,7 +11,7 @@
 select 'before the sync there is nothing to prove' as finding
 where false
 {%- else %}
-{%- set no_date = "date '0001-01-01'" %}
+{%- set text = dbt.type_string() %}
 with records as (
     select * from {{ ref('int_product_properties_validated') }}
 ),
@@ -43,8 +43,8 @@ compared as (
         {{ product.flag }} <> coalesce(current_{{ product.flag }}, not {{ product.flag }})
         {%- if var('compare_feature_dates') %}
         {%- for column in [product.start_date, product.updated_date] %}
-        or coalesce(cast({{ column }} as date), {{ no_date }})
-        <> coalesce(cast(current_{{ column }} as date), {{ no_date }})
+        or coalesce(cast(cast({{ column }} as date) as {{ text }}), '')
+        <> coalesce(cast(cast(current_{{ column }} as date) as {{ text }}), '')
         {%- endfor %}
         {%- endif %}
         {%- if not loop.last %}

@@ -46,6 +46,7 @@ FIRST = {
     "models/staging/stg_rds": "sources",
     "tests/": "guard",
     "tests/assert_everything": "bad_rows",
+    "tests/assert_nothing_differs": "oracle",
 }
 VARS = "dbt_project.yml"
 AS_OF_DATE = "macros/as_of_date.sql"
@@ -524,7 +525,7 @@ def killer(mutant: Mutant, seeded: Path) -> str | None:
         result = run(folder, *PYTEST, *(f"tests/python/test_{test}.py" for test in tests))
         if result.returncode == 0:
             return None
-        failed = re.search(r"^(?:SUB)?(?:FAILED|ERROR)\S* (\S+)", result.stdout, re.M)
+        failed = re.search(r"^(?:SUB)?(?:FAILED|ERROR).* (tests/\S+)", result.stdout, re.M)
         return f"pytest {failed[1] if failed else 'cannot run: ' + result.stdout[-300:]}"
 
 

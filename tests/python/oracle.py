@@ -369,6 +369,10 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
             (len(records), len(records) - len(syncable), len(differing)),
         ],
         "feature_sync_guard": [(*vars(guard).values(), tripped)],
+        "assert_nothing_differs_else_see_feature_mismatches": [
+            *((record.salesforce["id"],) for record in differing if record.exception is None),
+            *([("the guard is tripped",)] if tripped else []),
+        ],
     }
 
 

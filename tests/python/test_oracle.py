@@ -1,4 +1,4 @@
-"""Whatever the sources hold, the built relations are those that the rules of oracle.py demand.
+"""Whatever the sources hold, the relations and the proof are what the rules of oracle.py demand.
 
 `make test` tries a few hundred states of the sources, always the same; `make fuzz` thousands of new
 ones.
@@ -17,7 +17,7 @@ import duckdb
 import oracle
 import pyarrow as pa
 import pytest
-from conftest import CENSUS_RELATIONS, SEED_TYPES, SOURCE_TABLES, Project, copy_of
+from conftest import CENSUS_RELATIONS, PROOF, SEED_TYPES, SOURCE_TABLES, Project, copy_of
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -93,6 +93,7 @@ COLUMNS = {
     "feature_matching_issues": ("salesforce_id", "feature_property_id", "issue"),
     "feature_sync_summary": ("properties", "sync_exceptions", "mismatched"),
     "feature_sync_guard": oracle.GUARD_COLUMNS,
+    PROOF: ("finding",),
 }
 WHERE = {"feature_sync_summary": "cohort = 'all' and product = 'All products'"}
 LIMITS = (
@@ -217,7 +218,8 @@ class Warehouse:
         """Return the rows of a relation, of the columns that the rules speak of."""
         columns = ", ".join(COLUMNS[relation])
         where = WHERE.get(relation, "true")
-        query = f"select {columns} from crm.sfdc_dbx.{relation} where {where}"
+        table = next(name for name in self.relations if name.endswith(f".{relation}"))
+        query = f"select {columns} from {table} where {where}"
         return self.connection.execute(query).fetchall()
 
 
