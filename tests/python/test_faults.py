@@ -283,22 +283,3 @@ def test_a_broken_warehouse(duck: Project) -> None:
         file.write_bytes(whole[file])
     assert run(duck)
     assert backfill(duck) == NEW
-
-
-def test_a_seed_that_is_cut_off(empty_project: Project, tmp_path: Path) -> None:
-    """In the middle of a line, at its end or before the first: the table stays as it was."""
-    project = copy_of(empty_project.path, tmp_path / "project")
-    seed = project.path / "seeds" / "product_property_c.csv"
-    whole = seed.read_bytes()
-    assert project.dbt("seed", "--select", seed.stem).success, project.output
-    line_end = whole.index(b"\n", 10**6) + 1
-    for content, message in {
-        whole[: line_end - 20]: "CSV Error on Line",
-        whole[: line_end + 1]: "CSV Error on Line",
-        whole[:line_end]: "product_property_c.csv has 4431 rows, expected 17102. Restore the file",
-        whole[: whole.index(b"\n") + 1]: "product_property_c.csv has 0 rows, expected 17102",
-    }.items():
-        seed.write_bytes(content)
-        assert not project.dbt("seed", "--select", seed.stem).success
-        assert message in project.output
-        assert project.count(SALESFORCE) == 17102

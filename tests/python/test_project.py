@@ -143,6 +143,36 @@ def test_vars_and_seeds_of_your_own_work(empty_project: Project, tmp_path: Path)
     only_own = ("--select", "regions", "--vars", "region: us")
     assert project.dbt("build", *only_own).success, project.output
     assert project.query("from crm.sfdc_dbx.regions") == [("eu", "Norway")]
+    (project.path / "seeds" / "regions.csv").write_text("region,country\nus,Ohio\n")
+    assert project.dbt("build", *only_own).success, project.output
+    assert project.query("from crm.sfdc_dbx.regions") == [("us", "Ohio")]
+
+
+def test_a_seed_that_is_cut_off_or_has_other_columns(
+    empty_project: Project, tmp_path: Path
+) -> None:
+    """In the middle of a line, at its end or before the first: the table stays as it was."""
+    project = copy_of(empty_project.path, tmp_path / "project")
+    seed = project.path / "seeds" / "product_property_c.csv"
+    load = ("seed", "--select", seed.stem)
+    salesforce = SOURCE_TABLES[seed.stem]
+    whole = seed.read_bytes()
+    assert project.dbt(*load).success, project.output
+    line_end = whole.index(b"\n", 10**6) + 1
+    for content, message in {
+        whole[: line_end - 20]: "CSV Error on Line",
+        whole[: line_end + 1]: "CSV Error on Line",
+        whole[:line_end]: "product_property_c.csv has 4431 rows, expected 17102. Restore the file",
+        whole[: whole.index(b"\n") + 1]: "product_property_c.csv has 0 rows, expected 17102",
+    }.items():
+        seed.write_bytes(content)
+        assert not project.dbt(*load).success
+        assert message in project.output
+        assert project.count(salesforce) == 17102
+    seed.write_bytes(whole)
+    project.query(f"alter table {salesforce} drop column name")  # of an older version
+    assert project.dbt(*load).success, project.output
+    assert project.count(salesforce, "name is not null") == 17102
 
 
 def test_a_careless_target_is_refused_before_anything_is_written(
