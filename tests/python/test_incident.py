@@ -135,6 +135,7 @@ def test_the_loop_from_incident_to_proof(loop: Project) -> None:
     before = loop.dbt("test", *INCIDENT)
     assert failures(before) == {PROOF: 2815}
     assert f"Failure in test {PROOF}" in loop.output
+    assert "Salesforce still differs." in loop.output
 
     assert simulate_sync(loop, "{relation: product_property_feature_sync}")
     assert "2,815 updated, 0 unmatched" in loop.output
