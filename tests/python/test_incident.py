@@ -316,6 +316,11 @@ def test_a_build_that_failed_empties_the_backfill_and_can_be_retried(loop: Proje
     assert PROOF in {run.node.name for run in result.result}
     assert loop.count(backfill) == 1296
 
+    model = loop.path / "models/marts/census/product_property_feature_backfill.sql"
+    model.write_text(f"{model.read_text()}\nno sql")
+    assert not loop.dbt("run", "--select", model.stem, *INCIDENT).success
+    assert loop.count(backfill) == 0
+
 
 # What is done to a relation, and how many rows the test that is for it finds then.
 DAMAGES = {
