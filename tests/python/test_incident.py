@@ -322,114 +322,63 @@ def test_a_build_that_failed_empties_the_backfill_and_can_be_retried(loop: Proje
     assert loop.count(backfill) == 0
 
 
-# What is done to a relation, and how many rows the test that is for it finds then.
+# A data test, the relation that is damaged and how many rows the test finds then; by damage.
 DAMAGES = {
-    "a record lost": ("keeps_every_record", "compared", "from {} offset 1", 1),
-    "all records doubled": ("keeps_every_record", "compared", "from {0} union all from {0}", 1),
-    "a record lost and one doubled": (
-        "keeps_every_record",
-        "compared",
-        "select * replace (greatest(salesforce_id, 'record 10') as salesforce_id) from {}",
-        1,
-    ),
-    "a sync key twice": (
-        "valid_sync_keys_product_property_create",
-        "create",
-        "from {0} union all (from {0} limit 1)",
-        1,
-    ),
-    "a sync key in another case": (
-        "valid_sync_keys_product_property_create",
-        "create",
-        "from {0} union all (select * replace (upper(reverse_etl_id_c) as reverse_etl_id_c)"
-        " from {0} limit 1)",
-        1,
-    ),
-    "a sync key of a tab": (
-        "valid_sync_keys_product_property_create",
-        "create",
-        "select * replace (chr(9) as reverse_etl_id_c) from {} limit 1",
-        1,
-    ),
-    "no sync key": (
-        "valid_sync_keys_product_property_create",
-        "create",
-        "select * replace (null as reverse_etl_id_c) from {} limit 1",
-        1,
-    ),
-    "a row twice": (
-        "one_row_per_feature_mismatches",
-        "feature_mismatches",
-        "from {0} union all (from {0} limit 1)",
-        1,
-    ),
-    "no key": (
-        "one_row_per_feature_mismatches",
-        "feature_mismatches",
-        "select * replace (null as product) from {} limit 1",
-        1,
-    ),
-    "an unknown kind": (
-        "one_row_per_feature_mismatches",
-        "feature_mismatches",
-        "select * replace ('other' as mismatch_kind) from {} limit 1",
-        1,
-    ),
-    "a mismatch is not listed": (
-        "assert_every_count",
-        "feature_mismatches",
-        "from {0} where salesforce_id <> (select max(salesforce_id) from {0})",
-        1,
-    ),
-    "nothing is marked as mismatched": (
-        "assert_every_count",
-        "at_build",
-        "select * replace (false as is_mismatched) from {}",
-        1,
-    ),
-    "the summary counts another mismatch": (
-        "assert_every_count",
-        "feature_sync_summary",
-        "select * replace (mismatched + 1 as mismatched) from {}",
-        1,
-    ),
-    "a batch without a number": (
-        "assert_backfill",
-        "backfill",
-        "select * replace (nullif(batch_number, 26) as batch_number) from {}",
-        1,
-    ),
-    "a batch that is not full": (
-        "assert_backfill",
-        "backfill",
-        "from {0} where reverse_etl_id_c <> (select min(reverse_etl_id_c) from {0})",
-        1,
-    ),
-    "a gap between batches": (
-        "assert_backfill",
-        "backfill",
-        "from {} where batch_number <> 2",
-        1,
-    ),
-    "the adoption counts too few": (
-        "assert_adoption",
-        "product_adoption",
-        "select * replace (properties_on - (started_month in ('all', max(started_month) filter"
-        " (started_month <> 'all') over (partition by product)))::int as properties_on) from {}",
-        len(PRODUCTS),
-    ),
-    "an exception": (
-        "assert_everything_can_be_synced",
-        "sync_exceptions",
-        "select null",
-        1,
-    ),
-    "two verdicts": (
-        "assert_guard_is_open",
-        "feature_sync_guard",
-        "from {0} union all select * replace (true as is_tripped) from {0}",
-        1,
-    ),
+    ("keeps_every_record", "compared", 1): {
+        "a record lost": "from {} offset 1",
+        "all records doubled": "from {0} union all from {0}",
+        "a record lost and one doubled": (
+            "select * replace (greatest(salesforce_id, 'record 10') as salesforce_id) from {}"
+        ),
+    },
+    ("valid_sync_keys_product_property_create", "create", 1): {
+        "a sync key twice": "from {0} union all (from {0} limit 1)",
+        "a sync key in another case": (
+            "from {0} union all (select * replace (upper(reverse_etl_id_c) as reverse_etl_id_c)"
+            " from {0} limit 1)"
+        ),
+        "a sync key of a tab": "select * replace (chr(9) as reverse_etl_id_c) from {} limit 1",
+        "no sync key": "select * replace (null as reverse_etl_id_c) from {} limit 1",
+    },
+    ("one_row_per_feature_mismatches", "feature_mismatches", 1): {
+        "a row twice": "from {0} union all (from {0} limit 1)",
+        "no key": "select * replace (null as product) from {} limit 1",
+        "an unknown kind": "select * replace ('other' as mismatch_kind) from {} limit 1",
+    },
+    ("assert_every_count", "feature_mismatches", 1): {
+        "a mismatch is not listed": (
+            "from {0} where salesforce_id <> (select max(salesforce_id) from {0})"
+        ),
+    },
+    ("assert_every_count", "at_build", 1): {
+        "nothing is marked as mismatched": "select * replace (false as is_mismatched) from {}",
+    },
+    ("assert_every_count", "feature_sync_summary", 1): {
+        "the summary counts another mismatch": (
+            "select * replace (mismatched + 1 as mismatched) from {}"
+        ),
+    },
+    ("assert_backfill", "backfill", 1): {
+        "a batch without a number": (
+            "select * replace (nullif(batch_number, 26) as batch_number) from {}"
+        ),
+        "a batch that is not full": (
+            "from {0} where reverse_etl_id_c <> (select min(reverse_etl_id_c) from {0})"
+        ),
+        "a gap between batches": "from {} where batch_number <> 2",
+    },
+    ("assert_adoption", "product_adoption", len(PRODUCTS)): {
+        "the adoption counts too few": (
+            "select * replace (properties_on - (started_month in ('all', max(started_month) filter"
+            " (started_month <> 'all') over (partition by product)))::int as properties_on) from {}"
+        ),
+    },
+    ("assert_everything_can_be_synced", "sync_exceptions", 1): {
+        "an exception": "select null",
+    },
+    ("assert_guard_is_open", "feature_sync_guard", 1): {
+        "two verdicts": "from {0} union all select * replace (true as is_tripped) from {0}",
+    },
 }
 
 
@@ -437,13 +386,13 @@ def test_every_data_test_finds_what_it_is_for(incident: Project, subtests: pytes
     """On the relations of the incident, one of them damaged at a time."""
     compiled = incident.dbt("compile", "--select", "resource_type:test", *INCIDENT)
     tests = {run.node.name: run.node.compiled_code for run in compiled.result}
-    for damage, (test, relation, sql, found) in DAMAGES.items():
-        with subtests.test(damage):
-            (compiled_test,) = (sql for name, sql in tests.items() if name.startswith(test))
-            assert not incident.query(compiled_test)
-            (name,) = set(re.findall(rf'"crm"\."\w+"\."\w*{relation}"', compiled_test))
-            damaged = compiled_test.replace(name, f"({sql.format(name)})")
-            assert len(incident.query(damaged)) == found
+    for (test, relation, found), damages in DAMAGES.items():
+        (sql,) = (code for name, code in tests.items() if name.startswith(test))
+        (name,) = set(re.findall(rf'"crm"\."\w+"\."\w*{relation}"', sql))
+        assert not incident.query(sql)
+        for damage, damaged in damages.items():
+            with subtests.test(damage):
+                assert len(incident.query(sql.replace(name, f"({damaged.format(name)})"))) == found
 
 
 def test_moving_salesforce_to_unity_catalog_changes_one_var(loop: Project) -> None:
