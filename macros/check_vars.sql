@@ -1,5 +1,5 @@
 {# Called by the on-run-start hook, which dbt renders while it parses: a wrong var stops every command before any SQL runs.
-   What is checked here need not be checked, quoted or escaped anywhere else. #}
+   All that is wrong is said at once. What is checked here need not be checked, quoted or escaped anywhere else. #}
 {% macro check_vars() %}
     {% set kinds = {
         "salesforce_catalog": "name",
@@ -61,13 +61,15 @@
         "list of names": "a list of names of letters, digits, _ and -",
     } %}
 
+    {% set problems = [] %}
     {# http_path and dev_schema are read by profiles.yml. #}
-    {% set known = kinds.keys() | list + ["http_path", "dev_schema"] + var("own_vars") %}
+    {% set own_vars = var("own_vars") if var("own_vars") is sequence and var("own_vars") is not string else [] %}
+    {% set known = kinds.keys() | list + ["http_path", "dev_schema"] + own_vars %}
     {% for given in invocation_args_dict.get("vars") or {} if given not in known %}
-        {{ exceptions.raise_compiler_error(
+        {% do problems.append(
             "There is no var " ~ given ~ ". Did you mean " ~ most_similar(given, kinds.keys() | list) ~ "? A var of your own"
             ~ " must be listed in the var own_vars in dbt_project.yml."
-        ) }}
+        ) %}
     {% endfor %}
 
     {% for name, kind in kinds.items() %}
@@ -103,25 +105,28 @@
                 and modules.re.fullmatch("([A-Za-z0-9_-]+ ?)*", value | join(" ")) %}
         {% endif %}
         {% if not is_right %}
-            {{ exceptions.raise_compiler_error(
+            {% do problems.append(
                 "The var " ~ name ~ " is " ~ ("'" ~ value ~ "'" if value is string else value | string | lower)
                 ~ ", expected " ~ expected[kind] ~ "."
-            ) }}
+            ) %}
         {% endif %}
     {% endfor %}
 
     {% if (var("salesforce_freshness_table") is none) != (optional_column("salesforce_freshness_column") is none) %}
-        {{ exceptions.raise_compiler_error(
+        {% do problems.append(
             "The vars salesforce_freshness_table and salesforce_freshness_column go together: set both or none."
-        ) }}
+        ) %}
     {% endif %}
     {% for override in ["allow_mass_switch_off", "allow_mass_create", "allow_new_field"] %}
         {% if var(override) and override not in (invocation_args_dict.get("vars") or {}) %}
-            {{ exceptions.raise_compiler_error(
+            {% do problems.append(
                 "The var " ~ override ~ " is for one run: leave it false in dbt_project.yml and pass it with --vars."
-            ) }}
+            ) %}
         {% endif %}
     {% endfor %}
+    {% if problems %}
+        {{ exceptions.raise_compiler_error(problems | join("\n")) }}
+    {% endif %}
 {% endmacro %}
 
 

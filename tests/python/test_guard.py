@@ -1,6 +1,7 @@
 """What looks wrong in the sources reaches nobody: the guard, on both engines."""
 
 import csv
+import re
 
 import pytest
 from conftest import (
@@ -184,14 +185,14 @@ def test_an_intended_mass_change_passes_for_one_run(loop: Project, override: str
     assert loop.dbt("test", "--select", PROOF, *INCIDENT).success, loop.output
 
 
-@pytest.mark.parametrize("override", OVERRIDES)
-def test_an_override_is_never_allowed_for_good(macros: Project, override: str) -> None:
+def test_an_override_is_never_allowed_for_good(macros: Project) -> None:
     settings = macros.path / "dbt_project.yml"
     before = settings.read_text()
-    settings.write_text(before.replace(f"{override}: false", f"{override}: true"))
+    settings.write_text(re.sub(rf"({'|'.join(OVERRIDES)}): false", r"\1: true", before))
     result = macros.dbt("parse")
     settings.write_text(before)
-    assert f"{override} is for one run" in str(result.exception)
+    for override in OVERRIDES:
+        assert f"{override} is for one run" in str(result.exception)
 
 
 def test_waves_drain_what_can_be_drained(loop: Project) -> None:

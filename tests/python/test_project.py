@@ -67,62 +67,57 @@ def test_every_feature_column_is_mapped(incident: Project) -> None:
     assert mapped == [name for name, *_ in columns]
 
 
-@pytest.mark.parametrize(
-    "day",
-    [
-        "2025-13-01",
-        "2025-02-29",
-        "1900-02-29",
-        "2025-00-10",
-        "0000-01-01",
-        "21.11.2025",
-        "2025-11-21' or 1",
-    ],
-)
-def test_malformed_as_of_date_says_what_is_expected(macros: Project, day: str) -> None:
-    result = macros.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
-    expected = f"The var as_of_date is '{day}', expected a calendar day as YYYY-MM-DD"
-    assert expected in str(result.exception)
+def test_only_calendar_days_are_accepted(macros: Project) -> None:
+    right = "2024-02-29 2000-02-29 2025-12-31 0001-01-01 9999-12-31".split()
+    wrong = "2025-13-01 2025-02-29 1900-02-29 2025-00-10 0000-01-01 21.11.2025".split()
+    days = [*right, *wrong, "2025-11-21' or 1"]
+    accepted = "{% for day in " + str(days) + " if is_calendar_day(day) %}{{ day }} {% endfor %}"
+    assert macros.dbt("--quiet", "compile", "--inline", accepted).success, macros.output
+    assert macros.messages[-1].split() == right
 
 
-@pytest.mark.parametrize(
-    "day", ["2024-02-29", "2000-02-29", "2025-12-31", "0001-01-01", "9999-12-31"]
-)
-def test_calendar_days_are_accepted(macros: Project, day: str) -> None:
-    result = macros.dbt("parse", "--vars", json.dumps({"as_of_date": day}))
-    assert result.success, result.exception
+# Each is a run; what is wrong in a run is said all at once.
+WRONG_VARS = [
+    {
+        "salesforce_catalog: null": "is none, expected a name",
+        "salesforce_deleted_column: 'a, b'": "expected a column name of letters, digits and _, or",
+        "recent_days: '7'": "is '7', expected a whole number from 0",
+        "backfill_batch_size: 0": "is 0, expected a whole number from 1 to 100000000",
+        "guard_min_match_share: 1.01": "is 1.01, expected a number from 0 to 1",
+        "guard_max_disable_share: -0.1": "is -0.1, expected a number from 0 to 1",
+        "sync_max_rows: 0": "is 0, expected a whole number from 1 to 100000000, or null",
+        "compare_feature_dates: 'false'": "is 'false', expected true or false",
+        "census_principal: a`b": "expected a user, group or service principal",
+        "production_targets: [duckdb, 3]": "expected a list of names",
+        "feature_date_type: datetime": "expected date or timestamp",
+        "salesforce_freshness_table: connector": "expected a table as catalog.schema.table",
+        "salesforce_base_url: http://example.com": "expected an https address without a path",
+        "allow_mass_create: 1": "expected true or false",
+        "as_of_date: '2025-11-31'": "is '2025-11-31', expected a calendar day as YYYY-MM-DD",
+        "own_vars: region": "is 'region', expected a list of names",
+        "region: eu": "A var of your own must be listed in the var own_vars in dbt_project.yml",
+    },
+    {
+        "salesforce_catalog: \"crm'; drop table t; --\"": "expected a name of letters, digits",
+        "recent_days: -1": "expected a whole number from 0",
+        "backfill_batch_size: true": "is true, expected a whole number",
+        "salesforce_catalogue: crm": "Did you mean salesforce_catalog?",
+    },
+    {
+        "recent_days: 36501": "expected a whole number from 0 to 36500",
+        "recent_day: 7": "Did you mean recent_days?",
+        "compare_dates: true": "Did you mean compare_feature_dates?",
+    },
+]
 
 
-WRONG_VARS = {
-    "salesforce_catalog: null": "is none, expected a name",
-    '{salesforce_catalog: "crm\'; drop table t; --"}': "expected a name of letters, digits",
-    "salesforce_deleted_column: 'a, b'": "expected a column name of letters, digits and _, or none",
-    "{recent_days: '7'}": "The var recent_days is '7', expected a whole number from 0",
-    "recent_days: -1": "expected a whole number from 0",
-    "backfill_batch_size: 0": "The var backfill_batch_size is 0, expected a whole number from 1",
-    "backfill_batch_size: true": "is true, expected a whole number",
-    "guard_min_match_share: 1.01": "is 1.01, expected a number from 0 to 1",
-    "guard_max_disable_share: -0.1": "is -0.1, expected a number from 0 to 1",
-    "sync_max_rows: 0": "is 0, expected a whole number from 1 to 100000000, or null",
-    "{compare_feature_dates: 'false'}": "is 'false', expected true or false",
-    "census_principal: a`b": "expected a user, group or service principal",
-    "production_targets: [duckdb, 3]": "expected a list of names",
-    "salesforce_catalogue: crm": "no var salesforce_catalogue. Did you mean salesforce_catalog?",
-    "recent_day: 7": "There is no var recent_day. Did you mean recent_days?",
-    "region: eu": "A var of your own must be listed in the var own_vars in dbt_project.yml",
-    "recent_days: 36501": "expected a whole number from 0 to 36500",
-    "feature_date_type: datetime": "expected date or timestamp",
-    "salesforce_freshness_table: connector": "expected a table as catalog.schema.table",
-    "salesforce_base_url: http://example.com": "expected an https address without a path",
-    "allow_mass_create: 1": "expected true or false",
-    "compare_dates: true": "There is no var compare_dates. Did you mean compare_feature_dates?",
-}
-
-
-@pytest.mark.parametrize("variables", WRONG_VARS)
-def test_a_wrong_var_says_what_is_expected(macros: Project, variables: str) -> None:
-    result = macros.dbt("parse", "--vars", variables)
-    assert WRONG_VARS[variables] in str(result.exception)
+@pytest.mark.parametrize("variables", WRONG_VARS, ids=["first", "second", "third"])
+def test_wrong_vars_say_what_is_expected(macros: Project, variables: dict[str, str]) -> None:
+    result = macros.dbt("parse", "--vars", "\n".join(variables))
+    said = str(result.exception).splitlines()
+    for variable, expected in variables.items():
+        name = variable.partition(":")[0]
+        assert any(re.search(rf" var {name}\b.*{re.escape(expected)}", line) for line in said), said
 
 
 def test_every_var_is_checked_and_documented() -> None:
@@ -176,11 +171,11 @@ def test_a_seed_that_is_cut_off_or_has_other_columns(
 
 
 def test_a_careless_target_is_refused_before_anything_is_written(
-    empty_project: Project, tmp_path: Path
+    macros: Project, tmp_path: Path
 ) -> None:
-    project = copy_of(empty_project.path, tmp_path / "project")
-    shutil.rmtree(project.path / "warehouse")
-    (project.path / "warehouse").mkdir()
+    project = copy_of(macros.path, tmp_path / "project")
+    (project.path / "models").mkdir()
+    (project.path / "models" / "any.sql").write_text("select 1")
     profile = project.path / "profiles.yml"
     names = ("sfdc_dbx", "SFDC_DBX")
     for production, schema in (*product(names, names), ("sfdc_dbx", "sfdc_dbx_staging")):
