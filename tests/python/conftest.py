@@ -25,6 +25,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import EventMsg
+from dbt_common.tests import enable_test_caching
 from hypothesis import settings
 from mapping import PRODUCTS
 from xdist.remote import Producer
@@ -74,21 +75,39 @@ def pytest_unconfigure() -> None:
 # run once on each engine; the JSON files take longer to write than a command on small tables.
 OPTIONS = {"DBT_WRITE_JSON": "false"}
 WITHOUT_UNIT_TESTS = {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
+# dbt parses its own macros once, and not again for all other vars.
+enable_test_caching()
 # dbt looks through the stack for the name of every adapter's behavior flag at every command.
 BehaviorFlagRendered._default_source = staticmethod(lambda: "the adapter")
 
 
+PARSED: list[Path] = []  # the folder of the session
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what dbt parses where the tests of all processes find it."""
+    folder = tmp_path_factory.getbasetemp()
+    PARSED.append(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
 @contextlib.contextmanager
-def parsed_before(target: Path, arguments: tuple[str, ...]) -> Iterator[None]:
-    """Let dbt start from what it parsed with the same vars and target; it keeps only the last."""
+def parsed_before(project: Path, workdir: Path, arguments: tuple[str, ...]) -> Iterator[None]:
+    """Let dbt start from what it parsed with the same settings, vars and target in any copy.
+
+    dbt itself finds what is different in this copy, and parses that again.
+    """
+    settings = [(project / "dbt_project.yml").read_text(), (workdir / "profiles.yml").read_text()]
     given = [value for name, value in pairwise(arguments) if name in ("--vars", "--target")]
-    latest = target / "partial_parse.msgpack"
-    kept = target / f"parsed_{crc32(repr(given).encode())}.msgpack"
+    kept = PARSED[0] / f"parsed_{crc32(repr([settings, given]).encode())}.msgpack"
+    latest = workdir / "target" / "partial_parse.msgpack"
     if kept.exists():
+        latest.parent.mkdir(exist_ok=True)
         shutil.copy(kept, latest)
     yield
     if latest.exists():
-        shutil.copy(latest, kept)
+        ours = shutil.copy(latest, kept.with_suffix(f".{os.getpid()}"))
+        ours.replace(kept)  # in one step, because another process may be reading it
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +137,7 @@ class Project:
         with (
             contextlib.chdir(self.path),
             patch.dict(os.environ, options),
-            parsed_before(self.path / "target", arguments),
+            parsed_before(self.path, self.path, arguments),
         ):
             return runner.invoke([*arguments])
 
@@ -169,7 +188,7 @@ class Databricks(DatabricksHarness):
         with (
             contextlib.redirect_stdout(printed),
             patch.dict(os.environ, options),
-            parsed_before(self.workdir / "target", arguments),
+            parsed_before(self.project, self.workdir, arguments),
         ):
             result = super().dbt(*arguments, project_dir=self.project)
         self.output = printed.getvalue()
@@ -196,7 +215,7 @@ def run_program(program: ModuleType, engine: Engine, *arguments: str) -> int:
     given = arguments if "--vars" in arguments else (*arguments, *INCIDENT)
     with (
         engine.connected() if databricks else contextlib.nullcontext(),
-        parsed_before(folder / "target", given),
+        parsed_before(place, folder, given),
     ):
         return program.main(["--project-dir", str(place), *given])
 

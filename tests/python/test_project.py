@@ -5,7 +5,6 @@ import csv
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from itertools import product
@@ -98,7 +97,7 @@ WRONG_VARS = [
         "region: eu": "A var of your own must be listed in the var own_vars in dbt_project.yml",
     },
     {
-        "salesforce_catalog: \"crm'; drop table t; --\"": "expected a name of letters, digits",
+        'salesforce_catalog: "crm\'; drop table t; --"': "expected a name of letters, digits",
         "recent_days: -1": "expected a whole number from 0",
         "backfill_batch_size: true": "is true, expected a whole number",
         "salesforce_catalogue: crm": "Did you mean salesforce_catalog?",
