@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from itertools import product
@@ -173,7 +174,9 @@ def test_a_careless_target_is_refused_before_anything_is_written(
     macros: Project, tmp_path: Path
 ) -> None:
     project = copy_of(macros.path, tmp_path / "project")
-    (project.path / "models").mkdir()
+    for folder in ("models", "warehouse"):
+        shutil.rmtree(project.path / folder, ignore_errors=True)
+        (project.path / folder).mkdir()
     (project.path / "models" / "any.sql").write_text("select 1")
     profile = project.path / "profiles.yml"
     names = ("sfdc_dbx", "SFDC_DBX")
