@@ -57,14 +57,14 @@ gc.set_threshold(100_000, 50, 100)
 class Scheduling(LoadScopeScheduling):
     """Gives each file to one process, and the tests on Databricks, which share tables, to one.
 
-    The long tests that share nothing come last, one by one, so that all processes end together.
+    The guard's tests, which are long and share nothing, come last and one by one, so that all
+    processes end together.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         if "databricks" in nodeid:
             return "databricks"
-        file = nodeid.partition("::")[0]
-        return nodeid if file.endswith(("test_guard.py", "test_oracle.py")) else file
+        return nodeid if "test_guard.py" in nodeid else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
