@@ -56,7 +56,7 @@ bench: setup  ## measure time, memory and the hourly job; writes docs/benchmark.
 lint: setup
 	dbt --warn-error parse --no-partial-parse
 	dbt-bouncer run
-	sqlfluff lint models tests/*.sql analyses
+	PYTHONWARNINGS=ignore:resource_tracker sqlfluff lint --processes 0 models tests/*.sql analyses  # dbt's locks
 	ruff check
 	ruff format --check
 	codespell
