@@ -38,7 +38,7 @@ demo: setup  ## the whole story: the incident, the syncs, the proof, and the rep
 	@echo "5. Write the report after the sync"
 	@python scripts/report.py --output output/report_after.html $(INCIDENT)
 
-test: lint browser  ## all gates, then the tests that CI runs (about 6 minutes)
+test: lint browser  ## all gates, then the tests that CI runs (about 5 minutes)
 	pytest
 
 slow: setup  ## the slow tests: documented commands, batch by batch, builds killed at every statement
@@ -53,10 +53,11 @@ mutants: setup  ## break models and macros one place at a time and check that a 
 bench: setup  ## measure time, memory and the hourly job; writes docs/benchmark.md
 	PYTHONPATH=scripts python benchmark/bench.py
 
+# sqlfluff's processes never release the locks that dbt made, which Python would warn of.
 lint: setup
 	dbt --warn-error parse --no-partial-parse
 	dbt-bouncer run
-	PYTHONWARNINGS=ignore:resource_tracker sqlfluff lint --processes 0 models tests/*.sql analyses  # dbt's locks
+	PYTHONWARNINGS=ignore:resource_tracker sqlfluff lint --processes 0 models tests/*.sql analyses
 	ruff check
 	ruff format --check
 	codespell
