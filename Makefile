@@ -44,8 +44,8 @@ test: lint browser  ## all gates, then the tests that CI runs (about 5 minutes)
 slow: setup  ## the slow tests: documented commands, batch by batch, builds killed at every statement
 	pytest -m slow
 
-fuzz: setup  ## 5,000 generated states of the sources against tests/python/oracle.py
-	pytest tests/python/test_oracle.py --hypothesis-profile=fuzz --dist=load --maxschedchunk=1
+fuzz: setup  ## 5,000 generated states of the sources against tests/python/support/oracle.py
+	pytest tests/python/models/test_oracle.py --hypothesis-profile=fuzz --dist=load --maxschedchunk=1
 
 mutants: setup  ## break models and macros one place at a time and check that a test fails
 	python tests/python/mutants.py

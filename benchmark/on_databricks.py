@@ -19,7 +19,7 @@ import pyarrow as pa
 from measure import connect
 from sources import DAY, FEATURES, PROPERTIES, SALESFORCE
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "python"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "python" / "support"))
 from databricks_harness import LEADING_COMMENTS, DatabricksHarness
 
 MOVED = f"{{as_of_date: {DAY}, salesforce_catalog: crm}}"

@@ -526,7 +526,11 @@ def killer(mutant: Mutant, seeded: Path) -> str | None:
             return failed_in_dbt(folder / "target" / "run_results.json")
         first = " ".join(FIRST[start] for start in starts).split()
         tests = sorted(TESTS, key=lambda test: test not in first)
-        result = run(folder, *PYTEST, *(f"tests/python/test_{test}.py" for test in tests))
+        result = run(
+            folder,
+            *PYTEST,
+            *(str(next(Path("tests/python").glob(f"*/test_{test}.py"))) for test in tests),
+        )
         if result.returncode == 0:
             return None
         failed = re.search(r"^(?:SUB)?(?:FAILED|ERROR).* (tests/\S+)", result.stdout, re.M)

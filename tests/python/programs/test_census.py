@@ -24,7 +24,7 @@ import pytest
 from census import Settings
 from census_server import RUN, STARTED, Answer, Server, data, record, run, serve
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROGRAM = ROOT / "scripts" / "census.py"
 CONFIG = ROOT / "models" / "marts" / "census" / "product_property_feature_sync.json"
 KEY = "secret-token:7b0c9e/x"
