@@ -70,16 +70,16 @@ class Configuration:
     compare_feature_dates: bool = False
     feature_date_type: str = "date"
     salesforce_deleted_column: str = "is_deleted"
-    guard_min_feature_rows: int = 0
     guard_min_match_share: Decimal = Decimal(0)
     guard_max_exception_share: Decimal = Decimal(1)
-    guard_max_unset_share: Decimal = Decimal(1)
+    guard_max_update_share: Decimal = Decimal(1)
+    guard_max_switch_off_share: Decimal = Decimal(1)
+    guard_max_product_switch_off_share: Decimal = Decimal(1)
+    guard_min_switch_offs: int = 0
     guard_max_create_share: Decimal = Decimal(1)
-    guard_max_disable_share: Decimal = Decimal(1)
-    guard_min_disables: int = 0
-    allow_mass_switch_off: bool = False
-    allow_mass_create: bool = False
-    allow_new_field: bool = False
+    approved_updates: int | None = None
+    approved_switch_offs: int | None = None
+    approved_creations: int | None = None
 
     def same_key(self, key: str | None) -> str | None:
         """Return what two sync keys have in common if Salesforce takes them for one."""
@@ -133,48 +133,47 @@ class Record:
 class Guard:
     """What the guard counts; whether it is tripped depends on the configuration."""
 
-    feature_rows: int
     salesforce_records: int
-    unset_records: int
     exceptions: int
-    unmatched_records: int
+    records_to_match: int
+    matched_records: int
     records_to_update: int
-    application_properties: int
-    properties_to_create: int
     flags_on_in_salesforce: int
     flags_to_switch_off: int
+    application_properties: int
+    properties_to_create: int
+    switch_offs: dict[str, tuple[int, int]]  # of each product: flags on, of these to switch off
 
     def is_tripped(self, limits: Configuration) -> bool:
         """Whether the sources look wrong."""
         comparable = self.salesforce_records - self.exceptions
-        matched = comparable - self.unmatched_records
-        creations = self.properties_to_create
-        switch_offs = self.flags_to_switch_off
+        few = max(limits.guard_min_switch_offs, (limits.approved_switch_offs or 0) + 1)
         return (
-            self.feature_rows < limits.guard_min_feature_rows
-            or matched < limits.guard_min_match_share * self.salesforce_records
+            self.records_to_match == 0
+            or self.matched_records < limits.guard_min_match_share * self.records_to_match
             or self.exceptions > limits.guard_max_exception_share * self.salesforce_records
-            or (
-                not limits.allow_new_field
-                and limits.sync_max_rows is None
-                and self.unset_records > limits.guard_max_unset_share * self.salesforce_records
+            or self.records_to_update
+            > max(limits.guard_max_update_share * comparable, limits.approved_updates or 0)
+            or self.properties_to_create
+            > max(
+                limits.guard_max_create_share * self.application_properties,
+                limits.approved_creations or 0,
             )
             or (
-                not limits.allow_mass_create
-                and (
-                    comparable == 0
-                    or creations > limits.guard_max_create_share * self.application_properties
-                )
+                self.flags_to_switch_off >= few
+                and self.flags_to_switch_off
+                > limits.guard_max_switch_off_share * self.flags_on_in_salesforce
             )
-            or (
-                not limits.allow_mass_switch_off
-                and switch_offs >= limits.guard_min_disables
-                and switch_offs > limits.guard_max_disable_share * self.flags_on_in_salesforce
+            or any(
+                off >= limits.guard_min_switch_offs
+                and self.flags_to_switch_off > (limits.approved_switch_offs or 0)
+                and off > limits.guard_max_product_switch_off_share * on
+                for on, off in self.switch_offs.values()
             )
         )
 
 
-GUARD_COLUMNS = (*(field.name for field in fields(Guard)), "is_tripped")
+GUARD_COLUMNS = (*[field.name for field in fields(Guard)][:-1], "is_tripped")
 DATE_COLUMNS = tuple(column for one in PRODUCTS for column in (one.start_date, one.updated_date))
 
 
@@ -281,28 +280,34 @@ def mismatch_kind(
     return None
 
 
-def guard_of(state: State, records: list[Record], new: int) -> Guard:
+def guard_of(
+    state: State, records: list[Record], new: list[Row], configuration: Configuration
+) -> Guard:
     """Count what the guard judges."""
     syncable = [record for record in records if record.exception is None]
+    features = chosen_features(state)
+    to_match = syncable or [Record(row, features.get(row["snappt_property_id_c"])) for row in new]
+    switch_offs = {
+        one.name: (
+            sum(bool(record.salesforce[one.flag]) for record in records),
+            sum(
+                bool(record.salesforce[one.flag]) and not record.expected[one.flag]
+                for record in syncable
+            ),
+        )
+        for one in PRODUCTS
+    }
     return Guard(
-        feature_rows=sum(cleaned(row.get("property_id")) is not None for row in state.features),
         salesforce_records=len(records),
-        unset_records=max(
-            sum(record.salesforce[one.flag] is None for record in records) for one in PRODUCTS
-        ),
         exceptions=len(records) - len(syncable),
-        unmatched_records=sum(record.features is None for record in syncable),
-        records_to_update=0,  # depends on the configuration
-        application_properties=len(state.properties),
-        properties_to_create=new,
-        flags_on_in_salesforce=sum(
-            bool(record.salesforce[one.flag]) for record in records for one in PRODUCTS
-        ),
-        flags_to_switch_off=sum(
-            bool(record.salesforce[one.flag]) and not record.expected[one.flag]
-            for record in syncable
-            for one in PRODUCTS
-        ),
+        records_to_match=len(to_match),
+        matched_records=sum(record.features is not None for record in to_match),
+        records_to_update=sum(any(one.mismatches(configuration)) for one in syncable),
+        flags_on_in_salesforce=sum(on for on, _ in switch_offs.values()),
+        flags_to_switch_off=sum(off for _, off in switch_offs.values()),
+        application_properties=len({one["id"] for one in state.properties} - {None}),
+        properties_to_create=len(new),
+        switch_offs=switch_offs,
     )
 
 
@@ -327,8 +332,7 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
     records = records_of(state, configuration)
     syncable = [record for record in records if record.exception is None]
     new, taken = new_properties(state, configuration)
-    guard = guard_of(state, records, len(new) + len(taken))
-    guard.records_to_update = sum(any(one.mismatches(configuration)) for one in syncable)
+    guard = guard_of(state, records, new, configuration)
     tripped = guard.is_tripped(configuration)
     features = chosen_features(state)
     differing = [record for record in records if any(record.mismatches(configuration))]
@@ -368,7 +372,7 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
         "feature_sync_summary": [
             (len(records), len(records) - len(syncable), len(differing)),
         ],
-        "feature_sync_guard": [(*vars(guard).values(), tripped)],
+        "feature_sync_guard": [(*[*vars(guard).values()][:-1], tripped)],
         "assert_nothing_differs_else_see_feature_mismatches": [
             *((record.salesforce["id"],) for record in differing if record.exception is None),
             *([("the guard is tripped",)] if tripped else []),
