@@ -6,7 +6,6 @@ with unknown_properties as (
     select
         properties.property_id,
         properties.property_name,
-        features.property_id is not null as has_feature_row,
         '{{ var("sync_key_prefix") }}' || properties.property_id as sync_key,
         -- A connector may deliver a row twice.
         row_number() over (
