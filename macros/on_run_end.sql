@@ -4,6 +4,9 @@
     {% set by_name = {} %}
     {% for result in results if result.node %}
         {% do by_name.update({result.node.name: result}) %}
+        {% if result.status | string in ["fail", "error"] and result.node.config.meta.advice %}
+            {% do log(result.node.name ~ ": " ~ result.node.config.meta.advice, info=true) %}
+        {% endif %}
         {% if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.status | string in ["warn", "error"] %}
             {% do log(stale_source(result), info=true) %}
         {% endif %}
@@ -19,37 +22,41 @@
     {% endif %}
     {% set proof = by_name.get("assert_nothing_differs_else_see_feature_mismatches") %}
     {% if proof and proof.status | string in ["fail", "warn"] %}
-        {% do log(proof_summary(proof.node.relation_name), info=true) %}
+        {% do log(proof_summary(proof.node.relation_name, proof.status | string), info=true) %}
     {% endif %}
 {% endmacro %}
 
 
-{# What still differs after the sync, and what to do about each kind. #}
-{% macro proof_summary(findings) %}
-    {% set counts = dict(run_query("select finding, count(*) from " ~ findings ~ " group by 1").rows) %}
-    {% set counted = {} %}
-    {% for finding in ["not_arrived", "changed_in_salesforce", "changed_at_the_source", "new_in_salesforce"] %}
-        {% do counted.update({finding: with_separators(counts.get(finding, 0))}) %}
+{# The three numbers of the proof, with what to do about each. #}
+{% macro proof_summary(findings, status) %}
+    {% set counts = {} %}
+    {% for finding, records in run_query("select finding, count(*) from " ~ findings ~ " group by 1").rows %}
+        {% do counts.update({finding: with_separators(records)}) %}
     {% endfor %}
     {% set facts = guard_facts() %}
     {% set newest = run_query(newest_sync_query(source("salesforce", "product_property_c"))).rows[0][0] %}
+    {% set build = (facts.built_at | string)[:16] ~ " UTC" if facts else "unknown" %}
     {% set sentences = [
-        counted.not_arrived ~ " records have not arrived: wait for the replica, whose newest row is from "
-            ~ (newest | string)[:16] ~ " (the build: " ~ (facts.built_at | string)[:16] if facts else "none" ~ "), then look at the records that"
-            ~ " Census rejected.",
-        counted.changed_in_salesforce ~ " were right at the build and have been changed in Salesforce since: find out by whom.",
-        counted.changed_at_the_source ~ " have changed in the source of truth since the build: the next build offers them.",
+        counts.get("not_arrived", 0) ~ " records have not arrived: wait for the replica, whose newest row is of "
+        ~ (newest | string)[:16] ~ " UTC (the build: " ~ build ~ "), then look at the records that Census rejected.",
+        counts.get("changed_in_salesforce", 0) ~ " were right at the build and have been changed in Salesforce since: find the"
+        ~ " editor.",
+        counts.get("changed_at_the_source", 0) ~ " have changed in the source of truth since the build: the next build offers"
+        ~ " them.",
     ] %}
     {% if "new_in_salesforce" in counts %}
-        {% do sentences.append(counted.new_in_salesforce ~ " have been created in Salesforce since, with wrong products.") %}
+        {% do sentences.append(
+            counts.new_in_salesforce ~ " have been created in Salesforce since, with wrong products: the next build offers them."
+        ) %}
     {% endif %}
     {% if "guard_is_tripped" in counts %}
         {% do sentences.append(
             guard_verdict(facts) if not facts or facts.is_tripped or facts.is_outdated
-            else "By the sources as they are now, the guard would be tripped: run dbt build to see its verdict."
+            else "As the sources are now, the guard would be tripped: run dbt build to see its verdict."
         ) %}
     {% endif %}
-    {{ return("Salesforce still differs. " ~ sentences | join(" ") ~ " Each record is listed in " ~ findings ~ ".") }}
+    {% set first = "Everything that the build saw has arrived. " if status == "warn" else "Salesforce still differs. " %}
+    {{ return(first ~ sentences | join(" ") ~ " Each record is listed in " ~ findings ~ ".") }}
 {% endmacro %}
 
 
