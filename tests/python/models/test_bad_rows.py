@@ -18,7 +18,7 @@ from conftest import (
     offered,
 )
 from dbt.cli.main import dbtRunnerResult
-from small_sources import ON, SMALL, UPDATED, Row, feature, load, load_all, numbered, record
+from source_tables import ON, SMALL, UPDATED, Row, feature, load, load_all, numbered, record
 
 # In batches of 1, because the engine that plays Databricks cannot run the test of a single batch.
 VARS = ("--vars", f"{{{SMALL}, backfill_batch_size: 1}}")

@@ -22,7 +22,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from oracle import FEATURE_COLUMNS, SALESFORCE_COLUMNS, Configuration, Row, State
-from small_sources import ARROW_TYPES
+from source_tables import ARROW_TYPES
 
 # Together they vary every var that the rules depend on.
 CONFIGURATIONS = {
