@@ -7,7 +7,7 @@ ones.
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import groupby, product
@@ -17,12 +17,20 @@ import duckdb
 import oracle
 import pyarrow as pa
 import pytest
-from conftest import CENSUS_RELATIONS, PROOF, SEED_TYPES, SOURCE_TABLES, Project, copy_of
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from engines import CENSUS_RELATIONS, Project, copy_of
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from oracle import FEATURE_COLUMNS, SALESFORCE_COLUMNS, Configuration, Row, State
-from source_tables import ARROW_TYPES
+from oracle import (
+    COLUMNS,
+    FEATURE_COLUMNS,
+    SALESFORCE_COLUMNS,
+    WHERE,
+    Configuration,
+    Row,
+    State,
+)
+from source_tables import ARROW_TYPES, SEED_TYPES, SOURCE_TABLES
 
 # Together they vary every var that the rules depend on.
 CONFIGURATIONS = {
@@ -78,24 +86,6 @@ CONFIGURATIONS = {
         allow_mass_create=True,
     ),
 }
-COLUMNS = {
-    **dict.fromkeys(CENSUS_RELATIONS, oracle.CENSUS_COLUMNS),
-    "product_property_feature_backfill": (*oracle.CENSUS_COLUMNS, "batch_number"),
-    "product_property_create": (*oracle.CENSUS_COLUMNS, "name"),
-    "product_property_sync_exceptions": (
-        "salesforce_id",
-        "snappt_property_id_c",
-        "reverse_etl_id_c",
-        "is_mismatched",
-        "sync_exception",
-    ),
-    "feature_mismatches": ("salesforce_id", "sync_exception", "product", "mismatch_kind"),
-    "feature_matching_issues": ("salesforce_id", "feature_property_id", "issue"),
-    "feature_sync_summary": ("properties", "sync_exceptions", "mismatched"),
-    "feature_sync_guard": oracle.GUARD_COLUMNS,
-    PROOF: ("finding",),
-}
-WHERE = {"feature_sync_summary": "cohort = 'all' and product = 'All products'"}
 LIMITS = (
     "guard_min_feature_rows",
     "guard_min_match_share",
@@ -234,11 +224,10 @@ def warehouse(
         columns = ", ".join(f"{column} {kind}" for column, kind in SEED_TYPES[seed].items())
         schema = table.rpartition(".")[0]
         project.query(f"create schema if not exists {schema}; create table {table} ({columns})")
-    named = asdict(configuration).items()
-    yaml_vars = ", ".join(f"{name}: {'null' if value is None else value}" for name, value in named)
     models = ("--select", *(f"+{relation}" for relation in COLUMNS))
     without_tests = ("--indirect-selection", "empty")
-    result = project.dbt("compile", "--vars", f"{{{yaml_vars}}}", *models, *without_tests)
+    variables = ("--vars", configuration.as_vars())
+    result = project.dbt("compile", *variables, *models, *without_tests)
     assert result.success, project.output
     relations = {
         f"{run.node.database}.{run.node.schema}.{run.node.name}": run.node.compiled_code

@@ -6,7 +6,7 @@ A row is a dict of its columns; a column that it lacks is NULL.
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -80,6 +80,11 @@ class Configuration:
     allow_mass_switch_off: bool = False
     allow_mass_create: bool = False
     allow_new_field: bool = False
+
+    def as_vars(self) -> str:
+        """Return the vars as dbt takes them on the command line."""
+        values = {n: "null" if value is None else value for n, value in asdict(self).items()}
+        return f"{{{', '.join(f'{name}: {value}' for name, value in values.items())}}}"
 
     def same_key(self, key: str | None) -> str | None:
         """Return what two sync keys have in common if Salesforce takes them for one."""
@@ -175,6 +180,27 @@ class Guard:
 
 
 GUARD_COLUMNS = (*(field.name for field in fields(Guard)), "is_tripped")
+# The columns of each relation that `relations` returns.
+COLUMNS = {
+    "product_property_feature_sync": CENSUS_COLUMNS,
+    "product_property_feature_recent": CENSUS_COLUMNS,
+    "product_property_feature_backfill": (*CENSUS_COLUMNS, "batch_number"),
+    "product_property_create": (*CENSUS_COLUMNS, "name"),
+    "product_property_sync_exceptions": (
+        "salesforce_id",
+        "snappt_property_id_c",
+        "reverse_etl_id_c",
+        "is_mismatched",
+        "sync_exception",
+    ),
+    "feature_mismatches": ("salesforce_id", "sync_exception", "product", "mismatch_kind"),
+    "feature_matching_issues": ("salesforce_id", "feature_property_id", "issue"),
+    "feature_sync_summary": ("properties", "sync_exceptions", "mismatched"),
+    "feature_sync_guard": GUARD_COLUMNS,
+    "assert_nothing_differs_else_see_feature_mismatches": ("finding",),
+}
+# Of the summary, which has a row for each cohort and product, only one row is in the rules.
+WHERE = {"feature_sync_summary": "cohort = 'all' and product = 'All products'"}
 DATE_COLUMNS = tuple(column for one in PRODUCTS for column in (one.start_date, one.updated_date))
 
 
