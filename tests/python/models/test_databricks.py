@@ -193,7 +193,7 @@ def test_the_loop_from_incident_to_proof(databricks: Databricks) -> None:
         f" when matched then update set {flags}"
     )
     after = databricks.dbt("test", *INCIDENT)
-    load_seed(databricks, "product_property_c", SALESFORCE)
+    load_seed(databricks, "product_property_c")
     assert after.success, databricks.output
 
 
@@ -213,7 +213,7 @@ def test_same_rows_after_salesforce_has_moved_to_unity_catalog(
     assert_same_rows(databricks, incident)
     proof = databricks.dbt("test", "--select", PROOF, *MOVED)
     assert failures(proof) == {PROOF: 2815}
-    load_seed(databricks, "product_property_c", SALESFORCE)
+    load_seed(databricks, "product_property_c")
     databricks.query(f"drop table {moved_to}")
 
     assert databricks.dbt("run", *INCIDENT).success, databricks.output

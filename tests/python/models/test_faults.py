@@ -21,7 +21,7 @@ from conftest import (
 )
 from databricks.sql.exc import ServerOperationError
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from small_sources import SMALL, Row, feature, load_all, numbered, record
+from source_tables import SMALL, Row, feature, load_all, numbered, record
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 TODAY = datetime(2025, 11, 21, 12)

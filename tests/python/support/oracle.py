@@ -6,7 +6,7 @@ A row is a dict of its columns; a column that it lacks is NULL.
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -62,8 +62,6 @@ class Configuration:
 
     as_of_date: date = date(2025, 11, 21)
     sync_key_prefix: str = "prop_"
-    sync_key_is_case_sensitive: bool = False
-    recreate_deleted_properties: bool = False
     recent_days: int = 7
     sync_max_rows: int | None = None
     backfill_batch_size: int = 2
@@ -81,9 +79,14 @@ class Configuration:
     approved_switch_offs: int | None = None
     approved_creations: int | None = None
 
+    def as_vars(self) -> str:
+        """Return the vars as dbt takes them on the command line."""
+        values = {n: "null" if value is None else value for n, value in asdict(self).items()}
+        return f"{{{', '.join(f'{name}: {value}' for name, value in values.items())}}}"
+
     def same_key(self, key: str | None) -> str | None:
         """Return what two sync keys have in common if Salesforce takes them for one."""
-        return key if self.sync_key_is_case_sensitive else key and key.lower()
+        return key and key.lower()
 
 
 @dataclass
@@ -174,6 +177,27 @@ class Guard:
 
 
 GUARD_COLUMNS = (*[field.name for field in fields(Guard)][:-1], "is_tripped")
+# The columns of each relation that `relations` returns.
+COLUMNS = {
+    "product_property_feature_sync": CENSUS_COLUMNS,
+    "product_property_feature_recent": CENSUS_COLUMNS,
+    "product_property_feature_backfill": (*CENSUS_COLUMNS, "batch_number"),
+    "product_property_create": (*CENSUS_COLUMNS, "name"),
+    "product_property_sync_exceptions": (
+        "salesforce_id",
+        "snappt_property_id_c",
+        "reverse_etl_id_c",
+        "is_mismatched",
+        "sync_exception",
+    ),
+    "feature_mismatches": ("salesforce_id", "sync_exception", "product", "mismatch_kind"),
+    "feature_matching_issues": ("salesforce_id", "feature_property_id", "issue"),
+    "feature_sync_summary": ("properties", "sync_exceptions", "mismatched"),
+    "feature_sync_guard": GUARD_COLUMNS,
+    "assert_nothing_differs_else_see_feature_mismatches": ("salesforce_id", "finding"),
+}
+# Of the summary, which has a row for each cohort and product, only one row is in the rules.
+WHERE = {"feature_sync_summary": "cohort = 'all' and product = 'All products'"}
 DATE_COLUMNS = tuple(column for one in PRODUCTS for column in (one.start_date, one.updated_date))
 
 
@@ -227,8 +251,7 @@ def sync_exception(row: Row, keys: Counter[str | None], configuration: Configura
 def new_properties(state: State, configuration: Configuration) -> tuple[list[Row], list[Row]]:
     """Return the records to create, and those whose sync key another record has."""
     live = live_rows(state, configuration)
-    present = live if configuration.recreate_deleted_properties else state.salesforce
-    known = {cleaned(row.get("snappt_property_id_c")) for row in present}
+    known = {cleaned(row.get("snappt_property_id_c")) for row in state.salesforce}
     taken = {configuration.same_key(row["reverse_etl_id_c"]) for row in live}
     records = [
         {
@@ -281,12 +304,11 @@ def mismatch_kind(
 
 
 def guard_of(
-    state: State, records: list[Record], new: list[Row], configuration: Configuration
+    state: State, records: list[Record], new: list[Record], configuration: Configuration
 ) -> Guard:
-    """Count what the guard judges."""
+    """Count what the guard judges; new are the properties that would be created."""
     syncable = [record for record in records if record.exception is None]
-    features = chosen_features(state)
-    to_match = syncable or [Record(row, features.get(row["snappt_property_id_c"])) for row in new]
+    to_match = syncable or new
     switch_offs = {
         one.name: (
             sum(bool(record.salesforce[one.flag]) for record in records),
@@ -311,6 +333,60 @@ def guard_of(
     )
 
 
+def guard(state: State, configuration: Configuration) -> Guard:
+    """Count what the guard judges at a build."""
+    features = chosen_features(state)
+    free, _ = new_properties(state, configuration)
+    new = [Record(row, features.get(row["snappt_property_id_c"])) for row in free]
+    return guard_of(state, records_of(state, configuration), new, configuration)
+
+
+def product_state(one: Product, values: Row, configuration: Configuration) -> tuple[Any, ...]:
+    """Return what two sides of a product must have in common."""
+    dates = (one.start_date, one.updated_date) if configuration.compare_feature_dates else ()
+    return (values[one.flag], *(day(values[column]) for column in dates))
+
+
+def proof(built: State, now: State, configuration: Configuration) -> list[tuple[str | None, str]]:
+    """Return what the proof finds when the sources have moved on since the build."""
+    at_build = {record.salesforce["id"]: record for record in records_of(built, configuration)}
+    features = chosen_features(built)
+    free, taken = new_properties(built, configuration)
+    listed = {
+        row["snappt_property_id_c"]: Record(row, features.get(row["snappt_property_id_c"]))
+        for row in (*free, *taken)
+    }
+    records = records_of(now, configuration)
+    found: list[tuple[str | None, str]] = []
+    for record in records:
+        was = at_build.get(record.salesforce["id"])
+        before = was or listed.get(record.salesforce["snappt_property_id_c"])
+        if record.exception or (was and was.exception):
+            continue
+        findings = []
+        for one in PRODUCTS:
+            expected = product_state(one, record.expected, configuration)
+            if expected == product_state(one, record.salesforce, configuration):
+                continue
+            if before is None:
+                findings.append("new_in_salesforce")
+            elif expected != product_state(one, before.expected, configuration):
+                findings.append("changed_at_the_source")
+            elif was and expected == product_state(one, was.salesforce, configuration):
+                findings.append("changed_in_salesforce")
+            else:
+                findings.append("not_arrived")
+        # From the worst to the mildest, they happen to be in the reverse order of the alphabet.
+        if findings:
+            found.append((record.salesforce["id"], max(findings)))
+    known = {cleaned(row.get("snappt_property_id_c")) for row in now.salesforce}
+    missing = [Record({}, {}) for one in now.properties if str(one["id"]) not in known]
+    guards = guard(built, configuration), guard_of(now, records, missing, configuration)
+    if any(one.is_tripped(configuration) for one in guards):
+        found.append((None, "guard_is_tripped"))
+    return found
+
+
 def records_of(state: State, configuration: Configuration) -> list[Record]:
     """Return the records that are not deleted, in the order of their sync keys."""
     live = live_rows(state, configuration)
@@ -332,8 +408,8 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
     records = records_of(state, configuration)
     syncable = [record for record in records if record.exception is None]
     new, taken = new_properties(state, configuration)
-    guard = guard_of(state, records, new, configuration)
-    tripped = guard.is_tripped(configuration)
+    counted = guard(state, configuration)
+    tripped = counted.is_tripped(configuration)
     features = chosen_features(state)
     differing = [record for record in records if any(record.mismatches(configuration))]
     return {
@@ -372,11 +448,8 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
         "feature_sync_summary": [
             (len(records), len(records) - len(syncable), len(differing)),
         ],
-        "feature_sync_guard": [(*[*vars(guard).values()][:-1], tripped)],
-        "assert_nothing_differs_else_see_feature_mismatches": [
-            *((record.salesforce["id"],) for record in differing if record.exception is None),
-            *([("the guard is tripped",)] if tripped else []),
-        ],
+        "feature_sync_guard": [(*[*vars(counted).values()][:-1], tripped)],
+        "assert_nothing_differs_else_see_feature_mismatches": proof(state, state, configuration),
     }
 
 

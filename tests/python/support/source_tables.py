@@ -1,12 +1,26 @@
-"""Source tables of a few rows, from the columns that a test is about."""
+"""The three source tables: the incident's, and tables of a few rows that a test is about."""
 
 from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
-from conftest import FLAGS_AND_SOURCES, SEED_TYPES, SOURCE_TABLES, Databricks, Engine, Project
+import yaml
+from engines import ROOT, Databricks, Engine, Project
+from mapping import PRODUCTS
 
 Row = dict[str, Any]
+
+SOURCE_TABLES = {
+    "product_property_c": "hive_metastore.salesforce.product_property_c",
+    "product_property_w_features": "crm.sfdc_dbx.product_property_w_features",
+    "properties": "rds.pg_rds_public.properties",
+}
+# The DuckDB type of each column of each seed, in the order of the columns.
+SEED_TYPES: dict[str, dict[str, str]] = {
+    seed["name"]: seed["config"]["column_types"]
+    for seed in yaml.safe_load((ROOT / "seeds" / "_seeds.yml").read_text())["seeds"]
+}
+FLAGS_AND_SOURCES = {product.flag: product.feature_columns[0] for product in PRODUCTS}
 
 ON, UPDATED = datetime(2024, 5, 1, 12), datetime(2024, 6, 1, 12)  # UTC, as all times here
 CREATED = datetime(2024, 4, 1)
@@ -98,3 +112,9 @@ def load_all(engine: Engine, records: list[Row], features: list[Row]) -> None:
     load(engine, "product_property_c", records)
     load(engine, "product_property_w_features", features)
     load(engine, "properties", [{"id": 1, "name": "Maple Court"}])
+
+
+def load_seed(databricks: Databricks, seed: str, table: str | None = None) -> None:
+    """Create a table on Databricks from one of the seed files, by default the source table."""
+    types = {c: kind.replace("varchar", "string") for c, kind in SEED_TYPES[seed].items()}
+    databricks.load_csv(table or SOURCE_TABLES[seed], ROOT / "seeds" / f"{seed}.csv", types)
