@@ -2,7 +2,7 @@
 -- Run this before you change salesforce_catalog: both row counts must be equal and everything else
 -- 0. Records are matched by their Salesforce id.
 {%- set current = source('salesforce', 'product_property_c') %}
-{%- set is_same = var('compare_with_catalog') | lower == current.database | lower %}
+{%- set is_same = target.database | lower == current.database | lower %}
 {%- if execute and flags.WHICH == 'show' and is_same %}
     {{ exceptions.raise_compiler_error(
         "compare_with_catalog and salesforce_catalog are both " ~ current.database ~ ", so the table"
@@ -10,7 +10,7 @@
     ) }}
 {%- endif %}
 {%- set copy = api.Relation.create(
-    database=var('compare_with_catalog'),
+    database=target.database,
     schema=current.schema,
     identifier=current.identifier,
 ) %}

@@ -1,106 +1,182 @@
-{# The guard as CTEs, the last of which is called `guard`. Live views inline them, because selecting from
-   feature_sync_guard would run the comparison a second time. #}
-{% macro guard_ctes(compared=none, totals=none, new_properties=none) -%}
-differences as (
-    select * from {{ compared or ref('int_product_properties_compared') }}
-    where
-        is_mismatched
-        or not has_feature_row
-        or sync_exception is not null
-),
+{# The six limits. `of` is the denominator of the share, `counted` its numerator; both are columns of feature_sync_guard. A
+   limit with an `approval` can be lifted for one build, up to the number that was reviewed. #}
+{% macro guard_limits() %}
+    {{ return([
+        {
+            "var": "guard_min_match_share",
+            "column": "has_too_few_matches",
+            "counted": "matched_records",
+            "of": "records_to_match",
+            "condition": "matched_records < {} * records_to_match or records_to_match = 0",
+            "sentence": "comparable Salesforce records have a feature row",
+        },
+        {
+            "var": "guard_max_exception_share",
+            "column": "has_too_many_exceptions",
+            "counted": "exceptions",
+            "of": "salesforce_records",
+            "condition": "exceptions > {} * salesforce_records",
+            "sentence": "Salesforce records cannot be synced",
+        },
+        {
+            "var": "guard_max_update_share",
+            "column": "has_too_many_updates",
+            "counted": "records_to_update",
+            "of": "comparable_records",
+            "condition": "records_to_update > {} * comparable_records",
+            "sentence": "comparable Salesforce records differ and would be updated",
+            "approval": "approved_updates",
+            "approved": "records_to_update",
+        },
+        {
+            "var": "guard_max_switch_off_share",
+            "column": "has_too_many_switch_offs",
+            "counted": "flags_to_switch_off",
+            "of": "flags_on_in_salesforce",
+            "condition": "flags_to_switch_off > {} * flags_on_in_salesforce and flags_to_switch_off >= "
+                ~ var("guard_min_switch_offs"),
+            "sentence": "flags that are on in Salesforce would be switched off",
+            "approval": "approved_switch_offs",
+            "approved": "flags_to_switch_off",
+        },
+        {
+            "var": "guard_max_product_switch_off_share",
+            "column": "has_too_many_switch_offs_of_a_product",
+            "counted": "product_flags_to_switch_off",
+            "of": "product_flags_on",
+            "condition": "product_flags_to_switch_off > {} * product_flags_on and product_flags_to_switch_off >= "
+                ~ var("guard_min_switch_offs"),
+            "sentence": "flags of this product that are on in Salesforce would be switched off",
+            "approval": "approved_switch_offs",
+            "approved": "flags_to_switch_off",
+        },
+        {
+            "var": "guard_max_create_share",
+            "column": "has_too_many_creations",
+            "counted": "properties_to_create",
+            "of": "application_properties",
+            "condition": "properties_to_create > {} * application_properties",
+            "sentence": "properties of the application would be created in Salesforce",
+            "approval": "approved_creations",
+            "approved": "properties_to_create",
+        },
+    ]) }}
+{% endmacro %}
 
+
+{# The guard as CTEs, the last of which is `guard`. Live views inline them, because selecting from feature_sync_guard would
+   run the comparison a second time. Without new_properties, creations are not judged. #}
+{% macro guard_ctes(differences, totals, new_properties=none) -%}
+{%- set prefixes = product_features() | map(attribute="source_prefix") | list -%}
+{%- set worst = {"switch_off_product": "", "product_flags_on": "_on", "product_flags_to_switch_off": "_off"} -%}
 guard_differences as (
     select
         count(sync_exception) as exceptions,
         count(case when sync_exception is null and not has_feature_row then 1 end)
             as unmatched_records,
         count(case when sync_exception is null and is_mismatched then 1 end) as records_to_update,
-        {% for product in product_features() -%}
-        {%- set is_switched_off = 'current_' ~ product.flag ~ ' and not ' ~ product.flag -%}
+        {%- for product in product_features() %}
+        {%- set is_switched_off = 'current_' ~ product.flag ~ ' and not ' ~ product.flag %}
         count(case when sync_exception is null and {{ is_switched_off }} then 1 end)
-        {%- if not loop.last %}
-        + {% endif %}
-        {%- endfor %} as flags_to_switch_off
-    from differences
-),
-
-guard_features as (
-    select count(property_id) as feature_rows from {{ ref('stg_sfdc_dbx__product_features') }}
+            as {{ product.source_prefix }}_off
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from {{ differences }}
 ),
 
 {% if new_properties -%}
 guard_creations as (
-    select count(*) as properties_to_create from {{ new_properties }}
+    select
+        count(case when sync_exception is null then 1 end) as properties_to_create,
+        count(case when sync_exception is null and has_feature_row then 1 end) as matched_properties
+    from {{ new_properties }}
 ),
 
 guard_application as (
-    select count(*) as application_properties from {{ ref('stg_rds__properties') }}
+    select count(distinct property_id) as application_properties
+    from {{ ref('stg_rds__properties') }}
 ),
 
 {% endif -%}
+guard_counts as (
+    select
+        guard_differences.*,
+        {%- if new_properties %}
+        guard_creations.*,
+        guard_application.*,
+        {%- else %}
+        0 as properties_to_create,
+        0 as matched_properties,
+        0 as application_properties,
+        {%- endif %}
+        totals.*,
+        totals.salesforce_records - guard_differences.exceptions as comparable_records
+    from guard_differences
+    cross join {{ totals }} as totals
+    {%- if new_properties %}
+    cross join guard_creations
+    cross join guard_application
+    {%- endif %}
+),
+
+-- The product with the largest share of switch-offs ranks first, unless these are only a few.
+guard_ranks as (
+    select
+        *,
+        {%- for product in product_features() %}
+        {%- set on, off = product.source_prefix ~ '_on', product.source_prefix ~ '_off' %}
+        {{ off }} / greatest({{ on }}, 1.0)
+        + case when {{ off }} >= {{ var('guard_min_switch_offs') }} then 1 else 0 end
+            as {{ product.source_prefix }}_rank
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from guard_counts
+),
+
 guard_facts as (
     select
-        guard_features.feature_rows,
-        totals.salesforce_records,
-        totals.unset_records,
-        guard_differences.exceptions,
-        guard_differences.unmatched_records,
-        guard_differences.records_to_update,
-        totals.flags_on_in_salesforce,
-        guard_differences.flags_to_switch_off,
-        {%- if new_properties %}
-        guard_application.application_properties,
-        guard_creations.properties_to_create,
-        {%- endif %}
-        {{ var('guard_min_feature_rows') }} as guard_min_feature_rows,
-        {{ var('guard_min_match_share') }} as guard_min_match_share,
-        {{ var('guard_max_exception_share') }} as guard_max_exception_share,
-        {{ var('guard_max_unset_share') }} as guard_max_unset_share,
-        {{ var('guard_max_create_share') }} as guard_max_create_share,
-        {{ var('guard_max_disable_share') }} as guard_max_disable_share,
-        {{ var('guard_min_disables') }} as guard_min_disables
-    from guard_differences
-    cross join guard_features
-    cross join {{ totals or ref('int_salesforce_totals') }} as totals
-    {%- if new_properties %}
-    cross join guard_application
-    cross join guard_creations
-    {%- endif %}
+        salesforce_records,
+        exceptions,
+        comparable_records,
+        -- A first load has nothing to compare, so its new properties must match.
+        case when comparable_records > 0 then comparable_records else properties_to_create end
+            as records_to_match,
+        case
+            when comparable_records > 0 then comparable_records - unmatched_records
+            else matched_properties
+        end as matched_records,
+        records_to_update,
+        {{ prefixes | join('_on + ') }}_on as flags_on_in_salesforce,
+        {{ prefixes | join('_off + ') }}_off as flags_to_switch_off,
+        {%- for column, suffix in worst.items() %}
+        case greatest({{ prefixes | join('_rank, ') }}_rank)
+            {%- for product in product_features() %}
+            when {{ product.source_prefix }}_rank then {{ product.source_prefix ~ suffix if suffix else "'" ~ product.name ~ "'" }}
+            {%- endfor %}
+        end as {{ column }},
+        {%- endfor %}
+        application_properties,
+        properties_to_create
+    from guard_ranks
 ),
 
 guard_limits as (
     select
         *,
-        feature_rows < guard_min_feature_rows as has_too_few_feature_rows,
-        salesforce_records = exceptions
-        and not {{ var('allow_mass_create') }} as has_nothing_to_compare,
-        salesforce_records - exceptions - unmatched_records
-        < guard_min_match_share * salesforce_records as has_too_few_matches,
-        exceptions > guard_max_exception_share * salesforce_records as has_too_many_exceptions,
-        unset_records > guard_max_unset_share * salesforce_records
-        and not {{ var('allow_new_field') or var('sync_max_rows') is not none }} as has_new_field,
-        flags_to_switch_off >= guard_min_disables
-        and flags_to_switch_off > guard_max_disable_share * flags_on_in_salesforce
-        and not {{ var('allow_mass_switch_off') }} as has_too_many_switch_offs,
-        {%- if new_properties %}
-        properties_to_create > guard_max_create_share * application_properties
-        and not {{ var('allow_mass_create') }} as has_too_many_creations
-        {%- else %}
-        false as has_too_many_creations
-        {%- endif %}
+        {%- for limit in guard_limits() %}
+        ({{ limit.condition.format(var(limit.var)) }})
+        {%- if limit.approval and var(limit.approval) %}
+        and {{ limit.approved }} > {{ var(limit.approval) }}
+        {%- endif %} as {{ limit.column }}
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
     from guard_facts
 ),
 
 guard as (
     select
         *,
-        has_too_few_feature_rows
-        or has_nothing_to_compare
-        or has_too_few_matches
-        or has_too_many_exceptions
-        or has_new_field
-        or has_too_many_switch_offs
-        or has_too_many_creations as is_tripped
+        {{ guard_limits() | map(attribute='column') | join('\n        or ') }} as is_tripped
     from guard_limits
 )
 {%- endmacro %}
@@ -110,102 +186,24 @@ guard as (
 {% macro salesforce_totals(records, prefix="") -%}
 select
         count(*) as salesforce_records,
-        greatest(
-            {%- for product in product_features() %}
-            count(*) - count({{ prefix }}{{ product.flag }})
-            {%- if not loop.last %},{% endif %}
-            {%- endfor %}
-        ) as unset_records,
-        {% for product in product_features() -%}
-        count(case when {{ prefix }}{{ product.flag }} then 1 end)
-        {%- if not loop.last %}
-        + {% endif %}
-        {%- endfor %} as flags_on_in_salesforce
+        {%- for product in product_features() %}
+        count(case when {{ prefix }}{{ product.flag }} then 1 end) as {{ product.source_prefix }}_on
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
     from {{ records }}
 {%- endmacro %}
 
 
-{# At the last build, and in a live view also now. Without a verdict the guard is not open. #}
+{# Open at the last build, which must not be too old, and in a live view also now. A missing verdict counts as tripped. #}
 {% macro guard_is_open(live=false) -%}
     {% if live -%}
     not (select is_tripped from guard)
     and {% endif -%}
-    not (select is_tripped from {{ ref('feature_sync_guard') }})
+    (select not is_tripped and not {{ is_outdated() }} from {{ ref('feature_sync_guard') }})
 {%- endmacro %}
 
 
-{% macro guard_facts() %}
-    {% set guard = ref("feature_sync_guard") %}
-    {% set found = run_query("select * from " ~ guard) if execute else none %}
-    {% if found and found.rows | length == 1 %}
-        {{ return(dict(zip(found.column_names | map("lower"), found.rows[0].values()))) }}
-    {% endif %}
-    {{ return(none) }}
-{% endmacro %}
-
-
-{% macro guard_verdict(facts) %}
-    {% if not facts %}
-        {{ return("The guard has no verdict and nothing is offered to Census: run dbt build.") }}
-    {% endif %}
-    {% set matched = facts.salesforce_records - facts.exceptions - facts.unmatched_records %}
-    {% set counts = [
-        (
-            with_separators(facts.feature_rows) ~ " feature rows have a property id",
-            facts.has_too_few_feature_rows,
-            ", fewer than guard_min_feature_rows (" ~ with_separators(facts.guard_min_feature_rows) ~ ")",
-        ),
-        (
-            with_separators(matched) ~ " of " ~ with_separators(facts.salesforce_records) ~ " Salesforce records have a feature row",
-            facts.has_too_few_matches or facts.has_nothing_to_compare,
-            ", a smaller share than guard_min_match_share (" ~ facts.guard_min_match_share ~ ")",
-        ),
-        (
-            with_separators(facts.exceptions) ~ " of " ~ with_separators(facts.salesforce_records) ~ " Salesforce records cannot be synced",
-            facts.has_too_many_exceptions,
-            ", a larger share than guard_max_exception_share (" ~ facts.guard_max_exception_share ~ ")",
-        ),
-        (
-            with_separators(facts.unset_records) ~ " of " ~ with_separators(facts.salesforce_records)
-            ~ " Salesforce records have an empty flag of the same product",
-            facts.has_new_field,
-            ", a larger share than guard_max_unset_share (" ~ facts.guard_max_unset_share ~ "), as if the field were new:"
-            ~ " set sync_max_rows to fill it in waves",
-        ),
-        (
-            with_separators(facts.properties_to_create) ~ " of " ~ with_separators(facts.application_properties)
-            ~ " properties would be created in Salesforce",
-            facts.has_too_many_creations,
-            ", a larger share than guard_max_create_share (" ~ facts.guard_max_create_share ~ ")",
-        ),
-        (
-            with_separators(facts.flags_to_switch_off) ~ " of " ~ with_separators(facts.flags_on_in_salesforce)
-            ~ " flags that are on in Salesforce would be switched off",
-            facts.has_too_many_switch_offs,
-            ", a larger share than guard_max_disable_share (" ~ facts.guard_max_disable_share ~ ")",
-        ),
-    ] %}
-    {% set findings = [] %}
-    {% for count, is_passed, limit in counts if is_passed or not facts.is_tripped %}
-        {% do findings.append(count ~ (limit if is_passed else "")) %}
-    {% endfor %}
-    {% set findings = findings | join("; ") ~ "." %}
-    {% if not facts.is_tripped %}
-        {{ return("The guard is open: " ~ findings) }}
-    {% endif %}
-
-    {% set overrides = [] %}
-    {% if facts.has_too_many_switch_offs %}{% do overrides.append("allow_mass_switch_off: true") %}{% endif %}
-    {% if facts.has_new_field %}{% do overrides.append("allow_new_field: true") %}{% endif %}
-    {% if facts.has_too_many_creations or not facts.salesforce_records %}{% do overrides.append("allow_mass_create: true") %}{% endif %}
-    {{ return(
-        "The guard is tripped and nothing is offered to Census: " ~ findings
-        ~ " Repair the features table or the replica, then run dbt build."
-        ~ (" If this is intended, run dbt build --vars '{" ~ overrides | join(", ") ~ "}' once." if overrides else "")
-    ) }}
-{% endmacro %}
-
-
-{% macro with_separators(number) %}
-    {{ return("{:,}".format(number | int)) }}
-{% endmacro %}
+{# By the engine's clock and never by as_of_date: a build of last week must not reach Salesforce today. #}
+{% macro is_outdated(built_at="built_at") -%}
+    {{ built_at }} < {{ utc_now() }} - interval '{{ var("guard_max_age_hours") }}' hour
+{%- endmacro %}

@@ -1,4 +1,4 @@
-{# Of a relation with both sides, as int_product_properties_compared has them. #}
+{# Expects the columns of int_product_properties_compared. #}
 {% macro mismatch_kind(product) -%}
 {%- set current = 'current_' ~ product.flag -%}
 case

@@ -1,42 +1,62 @@
 {# The last thing a command prints: what it found, and what to do next. #}
 {% macro report_run(results) %}
     {% do ref("feature_sync_guard") %}{# dbt must see it while it parses #}
-    {% for result in results if result.node.source_name in ["salesforce", "sfdc_dbx"] %}
-        {% if result.status | string in ["warn", "error"] %}
+    {% set by_name = {} %}
+    {% for result in results if result.node %}
+        {% do by_name.update({result.node.name: result}) %}
+        {% if result.status | string in ["fail", "error"] and result.node.config.meta.advice %}
+            {% do log(result.node.name ~ ": " ~ result.node.config.meta.advice, info=true) %}
+        {% endif %}
+        {% if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.status | string in ["warn", "error"] %}
             {% do log(stale_source(result), info=true) %}
         {% endif %}
     {% endfor %}
     {% set statuses = {} %}
-    {% for result in results if result.node %}
-        {% do statuses.update({result.node.name: result.status | string}) %}
+    {% for name, result in by_name.items() %}
+        {% do statuses.update({name: result.status | string}) %}
     {% endfor %}
-    {% set guard_was_built = statuses.get("feature_sync_guard") == "success" %}
-    {% if guard_was_built or statuses.get("assert_guard_is_open") in ["fail", "error"] %}
+    {% if statuses.get("feature_sync_guard") == "success" or statuses.get("assert_guard_is_open") in ["fail", "error"] %}
         {% set facts = guard_facts() %}
-        {% if not facts or facts.is_tripped %}
-            {% do log(guard_verdict(facts), info=true) %}
-        {% else %}
-            {% do log(build_summary(facts), info=true) %}
-        {% endif %}
+        {% set is_open = facts and not facts.is_tripped and not facts.is_outdated %}
+        {% do log(build_summary(facts) if is_open else guard_verdict(facts), info=true) %}
     {% endif %}
-    {% if statuses.get("assert_nothing_differs_else_see_feature_mismatches") == "fail" %}
-        {% do log(
-            "Salesforce still differs. If the replica has been loaded since the sync, run dbt build: it brings"
-            ~ " feature_mismatches up to date, which lists what differs, and offers it to Census again.",
-            info=true,
-        ) %}
+    {% set proof = by_name.get("assert_nothing_differs_else_see_feature_mismatches") %}
+    {% if proof and proof.status | string in ["fail", "warn"] %}
+        {% do log(proof_summary(proof.node.relation_name, proof.status | string), info=true) %}
     {% endif %}
 {% endmacro %}
 
 
-{% macro stale_source(result) %}
-    {% set var_name = {"salesforce": "salesforce", "sfdc_dbx": "features"}[result.node.source_name] ~ "_"
-        ~ result.status | string ~ "_after_hours" %}
-    {{ return(
-        "The newest row of " ~ result.node.relation_name ~ " is " ~ with_separators(result.age / 3600) ~ " hours old, more than "
-        ~ var_name ~ " (" ~ var(var_name) ~ "). On quiet days that is normal. If rows must have changed since, check the"
-        ~ " connector; a proof after the sync is only as new as the replica."
-    ) }}
+{# The three numbers of the proof, with what to do about each. #}
+{% macro proof_summary(findings, status) %}
+    {% set counts = {} %}
+    {% for finding, records in run_query("select finding, count(*) from " ~ findings ~ " group by 1").rows %}
+        {% do counts.update({finding: with_separators(records)}) %}
+    {% endfor %}
+    {% set facts = guard_facts() %}
+    {% set newest = run_query(newest_sync_query(source("salesforce", "product_property_c"))).rows[0][0] %}
+    {% set build = (facts.built_at | string)[:16] ~ " UTC" if facts else "unknown" %}
+    {% set sentences = [
+        counts.get("not_arrived", 0) ~ " records have not arrived: wait for the replica, whose newest row is of "
+        ~ (newest | string)[:16] ~ " UTC (the build: " ~ build ~ "), then look at the records that Census rejected.",
+        counts.get("changed_in_salesforce", 0) ~ " were right at the build and have been changed in Salesforce since: find the"
+        ~ " editor.",
+        counts.get("changed_at_the_source", 0) ~ " have changed in the source of truth since the build: the next build offers"
+        ~ " them.",
+    ] %}
+    {% if "new_in_salesforce" in counts %}
+        {% do sentences.append(
+            counts.new_in_salesforce ~ " have been created in Salesforce since, with wrong products: the next build offers them."
+        ) %}
+    {% endif %}
+    {% if "guard_is_tripped" in counts %}
+        {% do sentences.append(
+            guard_verdict(facts) if not facts or facts.is_tripped or facts.is_outdated
+            else "As the sources are now, the guard would be tripped: run dbt build to see its verdict."
+        ) %}
+    {% endif %}
+    {% set first = "Everything that the build saw has arrived. " if status == "warn" else "Salesforce still differs. " %}
+    {{ return(first ~ sentences | join(" ") ~ " Each record is listed in " ~ findings ~ ".") }}
 {% endmacro %}
 
 
@@ -55,8 +75,8 @@
     {% endif %}
     {% if var("sync_max_rows") %}
         {% do sentences.append(
-            "sync_max_rows holds until the next build: one without it, such as the hourly job's, offers everything. Pause"
-            ~ " the job while you work in waves."
+            "sync_max_rows applies to this build only; the next hourly build offers everything. Pause the job while you work"
+            ~ " in waves."
         ) %}
     {% endif %}
     {% if facts.records_to_update %}

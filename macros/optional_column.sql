@@ -6,7 +6,7 @@
 
 {% macro optional_columns(source_name="salesforce") %}
     {% set names = {
-        "salesforce": ["salesforce_deleted_column", "salesforce_last_modified_column", "salesforce_loaded_at_column"],
+        "salesforce": ["salesforce_deleted_column", "salesforce_loaded_at_column"],
         "rds": ["rds_deleted_column"],
     } %}
     {% set columns = {} %}
@@ -25,6 +25,6 @@
 
 {# When the replica was last synced, according to the connector's log if there is one, else to its own rows. #}
 {% macro newest_sync_query(table) %}
-    {% set column = optional_column("salesforce_freshness_column") or optional_column("salesforce_loaded_at_column") %}
-    {{ return("select max(" ~ (column or "null") ~ ") from " ~ (var("salesforce_freshness_table") or table)) }}
+    {% set column = optional_column("salesforce_loaded_at_column") %}
+    {{ return("select max(" ~ (column or "null") ~ ") from " ~ table) }}
 {% endmacro %}

@@ -1,84 +1,118 @@
--- The proof after the sync. It recomputes from staging and has a comparison of its own, so that a
--- fault or a stale table in the models cannot hide a difference. It also needs an open guard: that
--- nothing differs proves nothing while most of Salesforce is missing.
+-- The proof after the sync: has everything arrived that the build saw? It recomputes the comparison
+-- from staging and judges each record by the worst of its products. A record that changed in the
+-- source of truth since the build is only a warning, because the next build offers it.
 -- depends_on: {{ ref('base_salesforce__product_properties') }}
--- depends_on: {{ ref('stg_sfdc_dbx__product_features') }}
+-- depends_on: {{ ref('stg_salesforce__product_properties') }}
 -- depends_on: {{ ref('stg_rds__properties') }}
 -- depends_on: {{ ref('int_product_features_latest') }}
 -- depends_on: {{ ref('int_product_properties_validated') }}
-{{ config(tags=['after_sync']) }}
+-- depends_on: {{ ref('int_product_properties_at_build') }}
+-- depends_on: {{ ref('int_properties_not_in_salesforce') }}
+-- depends_on: {{ ref('feature_sync_guard') }}
+{{ config(
+    tags=['after_sync'],
+    warn_if='> 0',
+    error_if='> count(is_tolerated)',
+    store_failures=true,
+    schema='staging',
+    alias='feature_sync_proof',
+) }}
 {%- if is_before_sync() %}
-select 'before the sync there is nothing to prove' as finding
+select
+    'before the sync there is nothing to prove' as finding,
+    1 as is_tolerated
 where false
 {%- else %}
-{%- set text = dbt.type_string() %}
-with records as (
-    select * from {{ ref('int_product_properties_validated') }}
+with now as (
+    {{ compare_properties() | indent(4) }}
 ),
 
-features as (
-    select * from {{ ref('int_product_features_latest') }}
-),
-
-joined as (
+missing as (
     select
-        records.salesforce_id,
-        records.sync_exception,
-        features.property_id is not null as has_feature_row,
-        {%- for product in product_features() %}
-        {{ expected_columns(product) | indent(4) }},
-        records.{{ product.flag }} as current_{{ product.flag }},
-        records.{{ product.start_date }} as current_{{ product.start_date }},
-        records.{{ product.updated_date }} as current_{{ product.updated_date }}
-        {%- if not loop.last %},{% endif %}
-        {%- endfor %}
-    from records
-    left join features on records.snappt_property_id_c = features.property_id
-),
-
-compared as (
-    select
-        *,
-        {% for product in product_features() -%}
-        {{ product.flag }} <> coalesce(current_{{ product.flag }}, not {{ product.flag }})
-        {%- if var('compare_feature_dates') %}
-        {%- for column in [product.start_date, product.updated_date] %}
-        or coalesce(cast(cast({{ column }} as date) as {{ text }}), '')
-        <> coalesce(cast(cast(current_{{ column }} as date) as {{ text }}), '')
-        {%- endfor %}
-        {%- endif %}
-        {%- if not loop.last %}
-        or {% endif %}
-        {%- endfor %} as is_mismatched
-    from joined
-),
-
-new_properties as (
-    select properties.property_id
-    from {{ ref('stg_rds__properties') }} as properties
+        property_id,
+        cast(null as {{ dbt.type_string() }}) as sync_exception,
+        true as has_feature_row
+    from {{ ref('stg_rds__properties') }}
     where
-        properties.property_id not in (
-            select all_records.snappt_property_id_c
-            from {{ ref('base_salesforce__product_properties') }} as all_records
-            where all_records.snappt_property_id_c is not null
+        property_id not in (
+            select snappt_property_id_c from {{ ref('base_salesforce__product_properties') }}
+            where snappt_property_id_c is not null
         )
 ),
 
 totals as (
-    {{ salesforce_totals('compared', prefix='current_') }}
+    {{ salesforce_totals(ref('stg_salesforce__product_properties')) }}
 ),
 
-{{ guard_ctes('compared', 'totals', 'new_properties') }}
+{{ guard_ctes('now', 'totals', 'missing') }},
 
-select salesforce_id as finding
-from compared
-where
-    is_mismatched
-    and sync_exception is null
+differing as (
+    select
+        now.salesforce_id,
+        now.snappt_property_id_c,
+        at_build.salesforce_id is null and listed.snappt_property_id_c is null as is_new,
+        greatest(
+            {%- for product in product_features() %}
+            {%- set now, listed = product_state(product, 'now.'), product_state(product, 'listed.') %}
+            {%- set at_build = product_state(product, 'at_build.') %}
+            case
+                when {{ now }} = {{ product_state(product, 'now.current_') }} then 0
+                when at_build.salesforce_id is null and {{ now }} <> {{ listed }} then 1
+                when at_build.salesforce_id is null then 3
+                when {{ now }} <> {{ at_build }} then 1
+                when {{ at_build }} <> {{ product_state(product, 'at_build.current_') }} then 3
+                else 2
+            end
+            {%- if not loop.last %},{% endif %}
+            {%- endfor %}
+        ) as finding_rank
+    from now
+    left join {{ ref('int_product_properties_at_build') }} as at_build
+        on now.salesforce_id = at_build.salesforce_id
+    left join {{ ref('int_properties_not_in_salesforce') }} as listed
+        on now.snappt_property_id_c = listed.snappt_property_id_c
+    where
+        now.is_mismatched
+        and now.sync_exception is null
+        and at_build.sync_exception is null
+),
+
+findings as (
+    select
+        salesforce_id,
+        snappt_property_id_c,
+        case
+            when is_new then 'new_in_salesforce'
+            when finding_rank = 3 then 'not_arrived'
+            when finding_rank = 2 then 'changed_in_salesforce'
+            else 'changed_at_the_source'
+        end as finding,
+        count(case when is_new then 1 end) over () as new_records
+    from differing
+)
+
+select
+    findings.salesforce_id,
+    findings.snappt_property_id_c,
+    findings.finding,
+    case
+        when findings.finding = 'changed_at_the_source' then 1
+        when
+            findings.finding = 'new_in_salesforce'
+            and findings.new_records
+            <= {{ var('guard_max_create_share') }} * guard.application_properties
+            then 1
+    end as is_tolerated
+from findings
+cross join guard
 
 union all
 
-select 'the guard is tripped' as finding
+select
+    null as salesforce_id,
+    null as snappt_property_id_c,
+    'guard_is_tripped' as finding,
+    null as is_tolerated
 from guard
-where is_tripped
+where is_tripped or not coalesce({{ guard_is_open() }}, false)
 {%- endif %}

@@ -9,6 +9,7 @@ unpivoted as (
         salesforce_id,
         property_name,
         created_at,
+        last_modified_at,
         snappt_property_id_c,
         reverse_etl_id_c,
         sync_exception,

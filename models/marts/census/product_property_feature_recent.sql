@@ -1,6 +1,14 @@
 -- By creation, not by last modification: every sync modifies what it touches, so a window over
 -- modifications would feed itself.
-with {{ guard_ctes() }}
+with differences as (
+    select * from {{ ref('int_product_properties_compared') }}
+    where
+        is_mismatched
+        or not has_feature_row
+        or sync_exception is not null
+),
+
+{{ guard_ctes('differences', ref('int_salesforce_totals')) }}
 
 select
     {{ census_expressions() | join(',\n    ') }}

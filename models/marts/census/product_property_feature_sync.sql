@@ -1,4 +1,13 @@
-with {{ guard_ctes() }}
+-- Narrower than the comparison, because two steps read it: the guard and the select below.
+with differences as (
+    select * from {{ ref('int_product_properties_compared') }}
+    where
+        is_mismatched
+        or not has_feature_row
+        or sync_exception is not null
+),
+
+{{ guard_ctes('differences', ref('int_salesforce_totals')) }}
 
 select
     {{ census_expressions() | join(',\n    ') }}

@@ -6,7 +6,7 @@ with records as (
 
 new_properties as (
     select * from {{ ref('int_properties_not_in_salesforce') }}
-    where is_sync_key_taken
+    where sync_exception is not null
 ),
 
 exceptions as (
@@ -28,9 +28,9 @@ exceptions as (
         property_name,
         cast(null as {{ dbt.type_timestamp() }}) as created_at,
         cast(null as {{ dbt.type_timestamp() }}) as last_modified_at,
-        property_id as snappt_property_id_c,
-        sync_key as reverse_etl_id_c,
-        'sync_key_taken' as sync_exception,
+        snappt_property_id_c,
+        reverse_etl_id_c,
+        sync_exception,
         true as is_mismatched
     from new_properties
 )
@@ -50,7 +50,9 @@ select
         when 'duplicate_sync_key'
             then 'Give each record its own Reverse_ETL_ID__c, or merge the duplicates.'
         when 'blank_property_id'
-            then 'Fill in snappt_property_id_c: without it the products of the record are unknown.'
+            then 'Fill in the property id: without it nobody knows which products are on.'
+        when 'blank_name'
+            then 'Give the property a name: Salesforce refuses a record without one.'
         when 'sync_key_taken'
             then 'Correct the record with this Reverse_ETL_ID__c: a new property needs the key.'
     end as what_to_do

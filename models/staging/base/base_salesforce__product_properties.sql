@@ -8,10 +8,7 @@ renamed as (
         id as salesforce_id,
         name as property_name,
         cast(created_date as {{ dbt.type_timestamp() }}) as created_at,
-        cast(
-            {{ optional_column('salesforce_last_modified_column') or 'null' }}
-            as {{ dbt.type_timestamp() }}
-        ) as last_modified_at,
+        cast(last_modified_date as {{ dbt.type_timestamp() }}) as last_modified_at,
         {{ is_deleted() }} as is_deleted,
         {{ clean_id('snappt_property_id_c') }} as snappt_property_id_c,
         {{ clean_id('reverse_etl_id_c') }} as reverse_etl_id_c,

@@ -1,5 +1,7 @@
 """A warehouse that looks wrong reaches nobody: the guard, on both engines."""
 
+import re
+
 import pytest
 from engines import (
     CENSUS_RELATIONS,
@@ -17,8 +19,9 @@ from source_tables import FLAGS_AND_SOURCES, SEED_TYPES, SOURCE_TABLES
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 FEATURES = SOURCE_TABLES["product_property_w_features"]
+GUARD = "crm.sfdc_dbx.feature_sync_guard"
 NOTHING = dict.fromkeys(CENSUS_RELATIONS, 0)
-SYNC, _, BACKFILL, _ = CENSUS_RELATIONS
+SYNC, RECENT, BACKFILL, CREATE = CENSUS_RELATIONS
 # On DuckDB the views are built already, and read what a table is built from.
 TABLES = ("--select", "config.materialized:table", GUARD_TEST, "--indirect-selection", "empty")
 
@@ -38,24 +41,13 @@ def select(table: str, **expressions: str) -> str:
 EMPTIED = f"{select(SALESFORCE)} where false"
 NO_SYNC_KEYS = select(SALESFORCE, reverse_etl_id_c="nullif(reverse_etl_id_c, reverse_etl_id_c)")
 ALL_OFF = select(FEATURES, **dict.fromkeys(FLAGS_AND_SOURCES.values(), "false"))
-# How a source is damaged, and which limit the verdict names.
+# How a source is damaged, and the limit that the verdict names.
 DAMAGES = {
-    "features cut off": (
-        FEATURES,
-        f"{select(FEATURES)} order by property_id limit 11392",
-        "11,392 feature rows have a property id, fewer than guard_min_feature_rows (20,000)",
-    ),
     "ids in another format": (
         FEATURES,
-        select(FEATURES, property_id="concat('000', property_id)"),
-        "0 of 17,102 Salesforce records have a feature row, a smaller share than "
+        select(FEATURES, property_id="concat('x', property_id)"),
+        "0 of 17,102 comparable Salesforce records have a feature row, a smaller share than "
         "guard_min_match_share (0.9)",
-    ),
-    "every flag false": (
-        FEATURES,
-        ALL_OFF,
-        "flags that are on in Salesforce would be switched off, a larger share than "
-        "guard_max_disable_share (0.05)",
     ),
     "sync keys lost": (
         SALESFORCE,
@@ -63,11 +55,29 @@ DAMAGES = {
         "17,102 of 17,102 Salesforce records cannot be synced, a larger share than "
         "guard_max_exception_share (0.01)",
     ),
+    "a field that is empty": (
+        SALESFORCE,
+        select(SALESFORCE, verification_of_rent_enabled_c="cast(null as boolean)"),
+        "17,102 of 17,102 comparable Salesforce records differ and would be updated, a larger "
+        "share than guard_max_update_share (0.25)",
+    ),
+    "every flag false": (
+        FEATURES,
+        ALL_OFF,
+        "flags that are on in Salesforce would be switched off, a larger share than "
+        "guard_max_switch_off_share (0.05)",
+    ),
+    "one product off": (
+        FEATURES,
+        select(FEATURES, payroll_linking_enabled="false"),
+        "flags of Connected Payroll that are on in Salesforce would be switched off, a larger "
+        "share than guard_max_product_switch_off_share (0.2)",
+    ),
     "replica cut off": (
         SALESFORCE,
         f"{select(SALESFORCE)} order by id limit 100",
-        "17,352 of 17,452 properties would be created in Salesforce, a larger share than "
-        "guard_max_create_share (0.1)",
+        "17,352 of 17,452 properties of the application would be created in Salesforce, a larger "
+        "share than guard_max_create_share (0.1)",
     ),
 }
 NOT_LIVE = {"replica cut off"}  # the list of new properties is as old as the build
@@ -84,9 +94,10 @@ def test_each_damage_trips_its_limit(loop: Project, subtests: pytest.Subtests) -
         create_table(loop, kept(table), f"from {table}")
     for damage, (table, damaged, finding) in DAMAGES.items():
         with subtests.test(damage):
+            loop.query(f"update {GUARD} set is_tripped = false")
             create_table(loop, table, damaged)
-            live = offered(loop) | {BACKFILL: 0}
-            assert live == NOTHING or damage in NOT_LIVE
+            live = offered(loop)
+            assert (live[SYNC], live[RECENT]) == (0, 0) or damage in NOT_LIVE
             result = loop.dbt("build", *TABLES, *INCIDENT)
             assert failures(result) == {GUARD_TEST: 1}
             assert finding in said(loop)
@@ -94,19 +105,30 @@ def test_each_damage_trips_its_limit(loop: Project, subtests: pytest.Subtests) -
         create_table(loop, table, select(table))
 
 
+def test_an_old_build_or_none_offers_nothing(loop: Project) -> None:
+    loop.query(f"update {GUARD} set built_at = built_at - interval 27 hour")
+    assert offered(loop) == NOTHING | {BACKFILL: 1296}  # a table is as it was built
+    loop.query(f"delete from {GUARD}")
+    assert offered(loop) == NOTHING | {BACKFILL: 1296}
+
+
 def test_an_emptied_replica_until_it_is_repaired(engine: Engine) -> None:
-    """No test is skipped while the guard is tripped, and the proof fails."""
+    """No test is skipped, the proof fails, and the first load of Salesforce can be approved."""
     create_table(engine, kept(SALESFORCE), f"select * from {SALESFORCE}")
     create_table(engine, SALESFORCE, EMPTIED)
     result = engine.dbt("build", *INCIDENT)
     assert failures(result) == {GUARD_TEST: 1}
     assert not [run for run in result.result if run.status == "skipped"]
-    assert "0 of 0 Salesforce records have a feature row" in said(engine)
+    assert "17,452 of 17,452 properties of the application would be created" in said(engine)
     assert offered(engine) == NOTHING
+    approved = re.search(r"approve these numbers: dbt (build) (--vars) '(.*?)'", said(engine))
+    assert "approved_creations: 17452" in approved[3]
     tripped = failures(engine.dbt("test", "--select", GUARD_TEST, PROOF, *INCIDENT))
+    if isinstance(engine, Project):
+        assert engine.dbt(*approved.groups(), *TABLES).success, engine.output
+        assert offered(engine) == NOTHING | {CREATE: 17452}
     create_table(engine, SALESFORCE, select(SALESFORCE))
     assert tripped == {GUARD_TEST: 1, PROOF: 1}
-    assert offered(engine) == NOTHING
     assert engine.dbt("run", *INCIDENT).success, engine.output
     assert list(offered(engine).values()) == [2815, 1716, 1296, 350]
 

@@ -62,24 +62,22 @@ class Configuration:
 
     as_of_date: date = date(2025, 11, 21)
     sync_key_prefix: str = "prop_"
-    sync_key_is_case_sensitive: bool = False
-    recreate_deleted_properties: bool = False
     recent_days: int = 7
     sync_max_rows: int | None = None
     backfill_batch_size: int = 2
     compare_feature_dates: bool = False
     feature_date_type: str = "date"
     salesforce_deleted_column: str = "is_deleted"
-    guard_min_feature_rows: int = 0
     guard_min_match_share: Decimal = Decimal(0)
     guard_max_exception_share: Decimal = Decimal(1)
-    guard_max_unset_share: Decimal = Decimal(1)
+    guard_max_update_share: Decimal = Decimal(1)
+    guard_max_switch_off_share: Decimal = Decimal(1)
+    guard_max_product_switch_off_share: Decimal = Decimal(1)
+    guard_min_switch_offs: int = 0
     guard_max_create_share: Decimal = Decimal(1)
-    guard_max_disable_share: Decimal = Decimal(1)
-    guard_min_disables: int = 0
-    allow_mass_switch_off: bool = False
-    allow_mass_create: bool = False
-    allow_new_field: bool = False
+    approved_updates: int | None = None
+    approved_switch_offs: int | None = None
+    approved_creations: int | None = None
 
     def as_vars(self) -> str:
         """Return the vars as dbt takes them on the command line."""
@@ -88,7 +86,7 @@ class Configuration:
 
     def same_key(self, key: str | None) -> str | None:
         """Return what two sync keys have in common if Salesforce takes them for one."""
-        return key if self.sync_key_is_case_sensitive else key and key.lower()
+        return key and key.lower()
 
 
 @dataclass
@@ -138,48 +136,47 @@ class Record:
 class Guard:
     """What the guard counts; whether it is tripped depends on the configuration."""
 
-    feature_rows: int
     salesforce_records: int
-    unset_records: int
     exceptions: int
-    unmatched_records: int
+    records_to_match: int
+    matched_records: int
     records_to_update: int
-    application_properties: int
-    properties_to_create: int
     flags_on_in_salesforce: int
     flags_to_switch_off: int
+    application_properties: int
+    properties_to_create: int
+    switch_offs: dict[str, tuple[int, int]]  # of each product: flags on, of these to switch off
 
     def is_tripped(self, limits: Configuration) -> bool:
         """Whether the sources look wrong."""
         comparable = self.salesforce_records - self.exceptions
-        matched = comparable - self.unmatched_records
-        creations = self.properties_to_create
-        switch_offs = self.flags_to_switch_off
+        few = max(limits.guard_min_switch_offs, (limits.approved_switch_offs or 0) + 1)
         return (
-            self.feature_rows < limits.guard_min_feature_rows
-            or matched < limits.guard_min_match_share * self.salesforce_records
+            self.records_to_match == 0
+            or self.matched_records < limits.guard_min_match_share * self.records_to_match
             or self.exceptions > limits.guard_max_exception_share * self.salesforce_records
-            or (
-                not limits.allow_new_field
-                and limits.sync_max_rows is None
-                and self.unset_records > limits.guard_max_unset_share * self.salesforce_records
+            or self.records_to_update
+            > max(limits.guard_max_update_share * comparable, limits.approved_updates or 0)
+            or self.properties_to_create
+            > max(
+                limits.guard_max_create_share * self.application_properties,
+                limits.approved_creations or 0,
             )
             or (
-                not limits.allow_mass_create
-                and (
-                    comparable == 0
-                    or creations > limits.guard_max_create_share * self.application_properties
-                )
+                self.flags_to_switch_off >= few
+                and self.flags_to_switch_off
+                > limits.guard_max_switch_off_share * self.flags_on_in_salesforce
             )
-            or (
-                not limits.allow_mass_switch_off
-                and switch_offs >= limits.guard_min_disables
-                and switch_offs > limits.guard_max_disable_share * self.flags_on_in_salesforce
+            or any(
+                off >= limits.guard_min_switch_offs
+                and self.flags_to_switch_off > (limits.approved_switch_offs or 0)
+                and off > limits.guard_max_product_switch_off_share * on
+                for on, off in self.switch_offs.values()
             )
         )
 
 
-GUARD_COLUMNS = (*(field.name for field in fields(Guard)), "is_tripped")
+GUARD_COLUMNS = (*[field.name for field in fields(Guard)][:-1], "is_tripped")
 # The columns of each relation that `relations` returns.
 COLUMNS = {
     "product_property_feature_sync": CENSUS_COLUMNS,
@@ -197,7 +194,7 @@ COLUMNS = {
     "feature_matching_issues": ("salesforce_id", "feature_property_id", "issue"),
     "feature_sync_summary": ("properties", "sync_exceptions", "mismatched"),
     "feature_sync_guard": GUARD_COLUMNS,
-    "assert_nothing_differs_else_see_feature_mismatches": ("finding",),
+    "assert_nothing_differs_else_see_feature_mismatches": ("salesforce_id", "finding"),
 }
 # Of the summary, which has a row for each cohort and product, only one row is in the rules.
 WHERE = {"feature_sync_summary": "cohort = 'all' and product = 'All products'"}
@@ -254,8 +251,7 @@ def sync_exception(row: Row, keys: Counter[str | None], configuration: Configura
 def new_properties(state: State, configuration: Configuration) -> tuple[list[Row], list[Row]]:
     """Return the records to create, and those whose sync key another record has."""
     live = live_rows(state, configuration)
-    present = live if configuration.recreate_deleted_properties else state.salesforce
-    known = {cleaned(row.get("snappt_property_id_c")) for row in present}
+    known = {cleaned(row.get("snappt_property_id_c")) for row in state.salesforce}
     taken = {configuration.same_key(row["reverse_etl_id_c"]) for row in live}
     records = [
         {
@@ -307,29 +303,88 @@ def mismatch_kind(
     return None
 
 
-def guard_of(state: State, records: list[Record], new: int) -> Guard:
-    """Count what the guard judges."""
+def guard_of(
+    state: State, records: list[Record], new: list[Record], configuration: Configuration
+) -> Guard:
+    """Count what the guard judges; new are the properties that would be created."""
     syncable = [record for record in records if record.exception is None]
+    to_match = syncable or new
+    switch_offs = {
+        one.name: (
+            sum(bool(record.salesforce[one.flag]) for record in records),
+            sum(
+                bool(record.salesforce[one.flag]) and not record.expected[one.flag]
+                for record in syncable
+            ),
+        )
+        for one in PRODUCTS
+    }
     return Guard(
-        feature_rows=sum(cleaned(row.get("property_id")) is not None for row in state.features),
         salesforce_records=len(records),
-        unset_records=max(
-            sum(record.salesforce[one.flag] is None for record in records) for one in PRODUCTS
-        ),
         exceptions=len(records) - len(syncable),
-        unmatched_records=sum(record.features is None for record in syncable),
-        records_to_update=0,  # depends on the configuration
-        application_properties=len(state.properties),
-        properties_to_create=new,
-        flags_on_in_salesforce=sum(
-            bool(record.salesforce[one.flag]) for record in records for one in PRODUCTS
-        ),
-        flags_to_switch_off=sum(
-            bool(record.salesforce[one.flag]) and not record.expected[one.flag]
-            for record in syncable
-            for one in PRODUCTS
-        ),
+        records_to_match=len(to_match),
+        matched_records=sum(record.features is not None for record in to_match),
+        records_to_update=sum(any(one.mismatches(configuration)) for one in syncable),
+        flags_on_in_salesforce=sum(on for on, _ in switch_offs.values()),
+        flags_to_switch_off=sum(off for _, off in switch_offs.values()),
+        application_properties=len({one["id"] for one in state.properties} - {None}),
+        properties_to_create=len(new),
+        switch_offs=switch_offs,
     )
+
+
+def guard(state: State, configuration: Configuration) -> Guard:
+    """Count what the guard judges at a build."""
+    features = chosen_features(state)
+    free, _ = new_properties(state, configuration)
+    new = [Record(row, features.get(row["snappt_property_id_c"])) for row in free]
+    return guard_of(state, records_of(state, configuration), new, configuration)
+
+
+def product_state(one: Product, values: Row, configuration: Configuration) -> tuple[Any, ...]:
+    """Return what two sides of a product must have in common."""
+    dates = (one.start_date, one.updated_date) if configuration.compare_feature_dates else ()
+    return (values[one.flag], *(day(values[column]) for column in dates))
+
+
+def proof(built: State, now: State, configuration: Configuration) -> list[tuple[str | None, str]]:
+    """Return what the proof finds when the sources have moved on since the build."""
+    at_build = {record.salesforce["id"]: record for record in records_of(built, configuration)}
+    features = chosen_features(built)
+    free, taken = new_properties(built, configuration)
+    listed = {
+        row["snappt_property_id_c"]: Record(row, features.get(row["snappt_property_id_c"]))
+        for row in (*free, *taken)
+    }
+    records = records_of(now, configuration)
+    found: list[tuple[str | None, str]] = []
+    for record in records:
+        was = at_build.get(record.salesforce["id"])
+        before = was or listed.get(record.salesforce["snappt_property_id_c"])
+        if record.exception or (was and was.exception):
+            continue
+        findings = []
+        for one in PRODUCTS:
+            expected = product_state(one, record.expected, configuration)
+            if expected == product_state(one, record.salesforce, configuration):
+                continue
+            if before is None:
+                findings.append("new_in_salesforce")
+            elif expected != product_state(one, before.expected, configuration):
+                findings.append("changed_at_the_source")
+            elif was and expected == product_state(one, was.salesforce, configuration):
+                findings.append("changed_in_salesforce")
+            else:
+                findings.append("not_arrived")
+        # From the worst to the mildest, they happen to be in the reverse order of the alphabet.
+        if findings:
+            found.append((record.salesforce["id"], max(findings)))
+    known = {cleaned(row.get("snappt_property_id_c")) for row in now.salesforce}
+    missing = [Record({}, {}) for one in now.properties if str(one["id"]) not in known]
+    guards = guard(built, configuration), guard_of(now, records, missing, configuration)
+    if any(one.is_tripped(configuration) for one in guards):
+        found.append((None, "guard_is_tripped"))
+    return found
 
 
 def records_of(state: State, configuration: Configuration) -> list[Record]:
@@ -353,9 +408,8 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
     records = records_of(state, configuration)
     syncable = [record for record in records if record.exception is None]
     new, taken = new_properties(state, configuration)
-    guard = guard_of(state, records, len(new) + len(taken))
-    guard.records_to_update = sum(any(one.mismatches(configuration)) for one in syncable)
-    tripped = guard.is_tripped(configuration)
+    counted = guard(state, configuration)
+    tripped = counted.is_tripped(configuration)
     features = chosen_features(state)
     differing = [record for record in records if any(record.mismatches(configuration))]
     return {
@@ -394,11 +448,8 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
         "feature_sync_summary": [
             (len(records), len(records) - len(syncable), len(differing)),
         ],
-        "feature_sync_guard": [(*vars(guard).values(), tripped)],
-        "assert_nothing_differs_else_see_feature_mismatches": [
-            *((record.salesforce["id"],) for record in differing if record.exception is None),
-            *([("the guard is tripped",)] if tripped else []),
-        ],
+        "feature_sync_guard": [(*[*vars(counted).values()][:-1], tripped)],
+        "assert_nothing_differs_else_see_feature_mismatches": proof(state, state, configuration),
     }
 
 
