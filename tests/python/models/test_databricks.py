@@ -3,22 +3,20 @@
 import re
 
 import pytest
-from conftest import (
+from databricks.sql.exc import ServerOperationError
+from databricks_harness import TOKEN
+from engines import (
     CENSUS_RELATIONS,
     EMAIL,
-    FLAGS_AND_SOURCES,
     INCIDENT,
     PROOF,
     PROPERTIES,
-    SOURCE_TABLES,
     Databricks,
     Project,
     failures,
-    load_seed,
     written,
 )
-from databricks.sql.exc import ServerOperationError
-from databricks_harness import TOKEN
+from source_tables import FLAGS_AND_SOURCES, SOURCE_TABLES, load_seed
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 MOVED = ("--vars", "{as_of_date: 2025-11-21, salesforce_catalog: crm}")
@@ -106,47 +104,43 @@ def test_same_rows_while_salesforce_is_in_hive_metastore(
     assert_same_rows(databricks, incident)
 
 
+def test_the_unit_tests_pass(databricks: Databricks) -> None:
+    unit = ("test", "--select", "test_type:unit", *INCIDENT)
+    assert databricks.dbt(*unit, unit_tests=True).success, databricks.output
+
+
 def test_every_run_renews_relations_descriptions_and_grants_in_place(
-    databricks: Databricks,
+    databricks: Databricks, incident: Project
 ) -> None:
+    """Without a warning, and without a time in which a relation does not exist."""
     granted = ("--vars", "{as_of_date: 2025-11-21, census_principal: census-reader}")
-    for _ in range(2):
-        assert databricks.dbt("run", *granted).success, databricks.output
-        assert not databricks.sent("drop|alter .* rename")
-        views = read_by_views(databricks)
-        assert len(views) == len(relations(databricks)) - len(tables(databricks))
-        # Unity Catalog and hive_metastore together are refused.
-        read = {view: catalogs_under(views, view) for view in views}
-        assert not [view for view, c in read.items() if "hive_metastore" in c and len(c) > 1]
-        for relation in CENSUS_RELATIONS:
-            (created,) = databricks.sent(rf"create or replace (view|table) \S+`{relation}`")
-            columns = databricks.query(f"describe table crm.sfdc_dbx.{relation}")
-            assert len(re.findall(r"\bcomment '", created, re.I)) == len(columns) + 1
-        assert not databricks.sent("comment on column|alter table .*comment")
+    assert databricks.dbt("--warn-error", "run", *granted).success, databricks.output
+    assert not databricks.sent("drop|alter .* rename")
+    views = read_by_views(databricks)
+    assert len(views) == len(relations(databricks)) - len(tables(databricks))
+    # Unity Catalog and hive_metastore together are refused.
+    read = {view: catalogs_under(views, view) for view in views}
+    assert not [view for view, c in read.items() if "hive_metastore" in c and len(c) > 1]
+    for relation in CENSUS_RELATIONS:
+        (created,) = databricks.sent(rf"create or replace (view|table) \S+`{relation}`")
+        columns = databricks.query(f"describe table crm.sfdc_dbx.{relation}")
+        assert len(re.findall(r"\bcomment '", created, re.I)) == len(columns) + 1
+    assert not databricks.sent("comment on column|alter table .*comment")
 
-        for relation in relations(databricks):
-            name = ".".join(f"`{part}`" for part in ("crm", *relation.split(".")))
-            readers = {row[:2] for row in databricks.query(f"show grants on {name}")}
-            is_for_census = relation.split(".")[1] in CENSUS_RELATIONS
-            assert readers == ({("census-reader", "SELECT")} if is_for_census else set())
+    for relation in relations(databricks):
+        name = ".".join(f"`{part}`" for part in ("crm", *relation.split(".")))
+        readers = {row[:2] for row in databricks.query(f"show grants on {name}")}
+        is_for_census = relation.split(".")[1] in CENSUS_RELATIONS
+        assert readers == ({("census-reader", "SELECT")} if is_for_census else set())
 
-
-def test_every_run_is_in_the_history_once(databricks: Databricks, incident: Project) -> None:
-    history, zero = (f"crm.{name}" for name in sorted(OF_EACH_RUN))
-    counts = "product, properties, mismatched, missing_in_salesforce, left_on_in_salesforce"
-    in_each_run = incident.query(f"select {counts} from {history} order by product")
-    runs = databricks.query(f"select run_id from {history} group by run_id")
-    assert databricks.dbt("run", "--full-refresh", "--select", "feature_accuracy_history").success
-    rows = databricks.query(f"select {counts} from {history} order by product")
-    assert [tuple(row) for row in rows] == [
-        row for row in in_each_run for _ in range(len(runs) + 1)
+    history = "crm.sfdc_dbx.feature_accuracy_history"
+    counts = f"select product, properties, mismatched from {history} order by product"
+    runs = databricks.query(f"select count(distinct run_id) from {history}")[0][0]
+    in_each_run = incident.query(counts)
+    assert runs > 1
+    assert [tuple(row) for row in databricks.query(counts)] == [
+        row for row in in_each_run for _ in range(runs)
     ]
-    rises = databricks.query(f"select mismatched_before, zero_at from {zero}")
-    assert [tuple(row) for row in rises] == [(0, None) for row in in_each_run if row[2]]
-
-
-def test_nothing_is_deprecated(databricks: Databricks) -> None:
-    assert databricks.dbt("--warn-error", "parse", "--no-partial-parse").success, databricks.output
 
 
 def test_docs_are_generated(databricks: Databricks) -> None:
@@ -155,26 +149,15 @@ def test_docs_are_generated(databricks: Databricks) -> None:
     assert len(result.result.nodes) == len(relations(databricks))
 
 
-def test_summary_is_shown_and_a_simulated_sync_refused(databricks: Databricks) -> None:
-    assert databricks.dbt("run-operation", "show_feature_sync_summary").success
-    assert re.search(r"\ball +All products +17,102 ", databricks.output)
-    sync = "{relation: product_property_feature_sync}"
-    assert not databricks.dbt("run-operation", "simulate_census_sync", "--args", sync).success
-    assert "simulate_census_sync runs on DuckDB only" in databricks.output
-    assert not databricks.sent("update|merge|create")
-
-
-def test_a_wrong_var_is_refused_before_anything_is_sent(databricks: Databricks) -> None:
-    result = databricks.dbt("build", "--vars", '{salesforce_catalog: "crm\'; drop table t; --"}')
-    assert "expected a name of letters, digits, _ and -" in str(result.exception)
-    assert not databricks.statements
-
-
-def test_no_seed_touches_a_source_table(databricks: Databricks) -> None:
-    """On Databricks the seeds' names are the real source tables."""
-    assert databricks.dbt("seed").success
+def test_nothing_writes_to_a_source_table(databricks: Databricks) -> None:
+    """The seeds have the names of the source tables, and the simulated sync updates one."""
+    assert databricks.dbt("seed", *INCIDENT).success
     assert "Nothing to do" in databricks.output
     assert not databricks.sent("create|insert|delete|drop|truncate|merge|copy|alter")
+    sync = ("simulate_census_sync", "--args", f"relation: {CENSUS_RELATIONS[0]}")
+    assert not databricks.dbt("run-operation", *sync, *INCIDENT).success
+    assert "simulate_census_sync runs on DuckDB only" in databricks.output
+    assert not databricks.sent("update|merge|create")
 
 
 def test_a_careless_target_is_refused_before_anything_is_sent(databricks: Databricks) -> None:
@@ -185,6 +168,8 @@ def test_a_careless_target_is_refused_before_anything_is_sent(databricks: Databr
 
 def test_the_loop_from_incident_to_proof(databricks: Databricks) -> None:
     assert failures(databricks.dbt("test", *INCIDENT)) == {PROOF: 2815}
+    assert "Got 2815 results" in (databricks.workdir / "logs" / "dbt.log").read_text()
+    assert not written(databricks.workdir, re.escape(TOKEN), PROPERTIES, EMAIL)
     flags = ", ".join(f"replica.{flag} = sync.{flag}" for flag in FLAGS_AND_SOURCES)
     databricks.query(
         f"merge into {SALESFORCE} as replica"
@@ -192,7 +177,7 @@ def test_the_loop_from_incident_to_proof(databricks: Databricks) -> None:
         " on replica.reverse_etl_id_c = sync.reverse_etl_id_c"
         f" when matched then update set {flags}"
     )
-    after = databricks.dbt("test", *INCIDENT)
+    after = databricks.dbt("test", "--selector", "after_sync", *INCIDENT)
     load_seed(databricks, "product_property_c")
     assert after.success, databricks.output
 
@@ -218,13 +203,6 @@ def test_same_rows_after_salesforce_has_moved_to_unity_catalog(
 
     assert databricks.dbt("run", *INCIDENT).success, databricks.output
     assert len(tables(databricks)) == 7
-
-
-def test_nothing_private_is_written(databricks: Databricks) -> None:
-    """By everything that the tests above made dbt do."""
-    logs = (databricks.workdir / "logs" / "dbt.log").read_text()
-    assert "Got 2815 results" in logs
-    assert not written(databricks.workdir, re.escape(TOKEN), PROPERTIES, EMAIL)
 
 
 def test_the_harness_never_makes_up_an_answer(databricks: Databricks) -> None:

@@ -3,18 +3,11 @@
 import re
 
 import pytest
-from conftest import (
-    FLAGS_AND_SOURCES,
-    GUARD_TEST,
-    INCIDENT,
-    PROOF,
-    SOURCE_TABLES,
-    Project,
-    failures,
-    simulate_sync,
-)
+from engines import CENSUS_RELATIONS, INCIDENT, PROOF, Project, failures, simulate_sync
 from oracle import PRODUCTS
+from source_tables import FLAGS_AND_SOURCES, SOURCE_TABLES
 
+SYNC, _, BACKFILL, CREATE = CENSUS_RELATIONS
 SALESFORCE = SOURCE_TABLES["product_property_c"]
 FEATURES = SOURCE_TABLES["product_property_w_features"]
 
@@ -24,7 +17,7 @@ def contents(project: Project) -> dict[str, list[tuple]]:
     relations = project.query(
         "select table_schema || '.' || table_name from information_schema.tables"
         " where table_catalog = 'crm' and table_name not in ('product_property_w_features',"
-        " 'feature_accuracy_history', 'feature_time_to_zero') order by all"
+        " 'feature_accuracy_history') order by all"
     )
     return {
         name: project.query(
@@ -132,190 +125,79 @@ def test_census_relation_equals_the_plain_query(incident: Project, relation: str
 
 
 def test_the_loop_from_incident_to_proof(loop: Project) -> None:
+    """New properties are created right, the wrong ones repaired, and then nothing differs."""
     before = loop.dbt("test", *INCIDENT)
     assert failures(before) == {PROOF: 2815}
-    assert f"Failure in test {PROOF}" in loop.output
     assert "Salesforce still differs." in loop.output
 
-    assert simulate_sync(loop, "{relation: product_property_feature_sync}")
-    assert "2,815 updated, 0 unmatched" in loop.output
+    any_flag = " or ".join(FLAGS_AND_SOURCES)
+    on_at_once = loop.count(f"crm.sfdc_dbx.{CREATE}", any_flag)
+    assert on_at_once > 300
+    assert simulate_sync(loop, f"relation: {CREATE}")
+    assert "0 updated, 350 created, 0 unmatched" in loop.output
+    created = f"id like 'simulated %' and name is not null and ({any_flag})"
+    assert loop.count(SALESFORCE, created) == on_at_once
+    assert loop.count(f"crm.sfdc_dbx.{SYNC}") == 2815
 
+    assert simulate_sync(loop, f"relation: {SYNC}")
+    assert "2,815 updated, 0 unmatched" in loop.output
     after = loop.dbt("test", *INCIDENT)
     assert after.success, failures(after)
-    assert loop.count("crm.sfdc_dbx.product_property_feature_sync") == 0
+    assert loop.count(f"crm.sfdc_dbx.{SYNC}") == 0
     assert mismatches(loop) == 2815  # as of the last build
 
     assert loop.dbt("build", *INCIDENT).success, loop.output
     assert mismatches(loop) == 0
+    assert loop.count(SALESFORCE) == 17102 + 350  # a build does not load the seeds again
     synced = contents(loop)
-    assert loop.dbt("build", *INCIDENT).success, loop.output
+    assert loop.dbt("run", "--full-refresh", *INCIDENT).success, loop.output
     assert contents(loop) == synced
+    history = loop.query(
+        "select mismatched from crm.sfdc_dbx.feature_accuracy_history"
+        " where product = 'All products' order by measured_at"
+    )
+    assert history == [(2815,), (0,), (0,)]
+    episodes = loop.query(
+        "select closed_as, count(distinct salesforce_id)"
+        " from crm.sfdc_dbx.feature_mismatch_episodes group by all"
+    )
+    assert episodes == [("repaired", 2815)]
 
-
-def test_every_single_mismatch_fails_the_test_after_the_sync(loop: Project) -> None:
-    """The proof does not depend on the comparison, and one wrong flag is enough."""
-    assert simulate_sync(loop, "{relation: product_property_feature_sync}")
+    # One wrong flag is enough, and the proof does not read the relations that Census reads.
     for flag in FLAGS_AND_SOURCES:
         loop.query(
             f"update {SALESFORCE} set {flag} = not {flag}"
             f" where id = (select min(id) from {SALESFORCE} where not {flag})"
         )
-    loop.query("create or replace view crm.sfdc_dbx.product_property_feature_sync as select 1")
-    result = loop.dbt("test", "--select", PROOF, *INCIDENT)
-    differing = loop.count("crm.sfdc_dbx_staging.int_product_properties_compared", "is_mismatched")
-    assert 0 < differing <= len(FLAGS_AND_SOURCES)
-    assert failures(result) == {PROOF: differing}
-
-
-@pytest.mark.slow
-def test_backfill_in_batches_repairs_exactly_its_cohort(loop: Project) -> None:
-    others = f"select * from {SALESFORCE} where created_date < date '2025-11-21' order by all"
-    untouched = loop.query(others)
-    for number in range(1, 27):
-        arguments = f"{{relation: product_property_feature_backfill, batch_number: {number}}}"
-        assert simulate_sync(loop, arguments)
-        assert f"{46 if number == 26 else 50} updated" in loop.output
-    assert loop.dbt("run", *INCIDENT).success, loop.output
-    cohort = loop.query(
-        "select mismatched from crm.sfdc_dbx.feature_sync_summary"
-        " where cohort = 'as_of_date' and product = 'All products'"
-    )
-    assert cohort == [(0,)]
-    assert mismatches(loop) == 1589
-    assert loop.query(others) == untouched
-
-
-def test_new_properties_are_right_from_the_first_day(loop: Project) -> None:
-    """350 properties are new, 331 of them have a feature row; after the sync none differs."""
-    create = "crm.sfdc_dbx.product_property_create"
-    new = [key for (key,) in loop.query(f"select reverse_etl_id_c from {create}")]
-    assert len(new) == 350
-    any_flag = " or ".join(FLAGS_AND_SOURCES)
-    on_at_once = loop.count(create, any_flag)
-    assert on_at_once > 300
-    assert simulate_sync(loop, "{relation: product_property_create}")
-    assert "0 updated, 350 created, 0 unmatched" in loop.output
-
-    assert loop.count(create) == 0
-    assert loop.count(SALESFORCE) == 17102 + 350
-    created = loop.query(
-        f"select name from {SALESFORCE} where id like 'simulated %' and ({any_flag})"
-    )
-    assert len(created) == on_at_once
-    assert all(name for (name,) in created)
-    differing = loop.query(
-        "select reverse_etl_id_c from crm.sfdc_dbx.product_property_feature_sync"
-    )
-    assert len(differing) == 2815
-    assert not {key for (key,) in differing} & {*new}
-    assert simulate_sync(loop, "{relation: product_property_create}")
-    assert "0 updated, 0 created" in loop.output
-
-
-def test_what_salesforce_has_is_not_created(loop: Project) -> None:
-    """Deleted there, or its sync key taken, which is reported."""
-    create = "crm.sfdc_dbx.product_property_create"
-    deleted, taken = (
-        id for (id,) in loop.query(f"select snappt_property_id_c from {create} order by 1 limit 2")
-    )
-    loop.query(
-        f"insert into {SALESFORCE} by name select 'deleted' as id, true as is_deleted,"
-        f" '{deleted}' as snappt_property_id_c; insert into {SALESFORCE} by name"
-        f" select 'taken' as id, 'prop_{taken}' as reverse_etl_id_c, '0' as snappt_property_id_c"
-    )
-    result = loop.dbt("build", *INCIDENT)
-    assert result.success, loop.output
-    assert failures(result) == {"assert_everything_can_be_synced": 1}
-    reason = loop.query(
-        "select reverse_etl_id_c, sync_exception from crm.sfdc_dbx.product_property_sync_exceptions"
-    )
-    assert reason == [(f"prop_{taken}", "sync_key_taken")]
-    assert loop.count(create) == 348
-
-
-def test_the_history_says_how_long_it_took(loop: Project) -> None:
-    """One row a run and product, kept by a full refresh, and the time until nothing differed."""
-    history, zero = "crm.sfdc_dbx.feature_accuracy_history", "crm.sfdc_dbx.feature_time_to_zero"
-    total = "product = 'All products'"
-    assert loop.count(history) == len(PRODUCTS) + 1
-    assert simulate_sync(loop, "{relation: product_property_feature_sync}")
-    assert loop.dbt("run", "--full-refresh", *INCIDENT).success, loop.output
-    runs = loop.query(
-        f"select properties, mismatched, sync_exceptions, is_guard_tripped from {history}"
-        f" where {total} order by measured_at"
-    )
-    assert runs == [(17102, 2815, 0, False), (17102, 0, 0, False)]
-    assert loop.count(history) == 2 * (len(PRODUCTS) + 1)
-    rises = loop.query(f"select mismatched_before, mismatched, zero_at from {zero} where {total}")
-    times = loop.query(f"select measured_at from {history} where {total} order by all")
-    assert rises == [(0, 2815, *times[1])]
-
-
-def test_without_a_given_day_the_clock_is_the_engine_s(loop: Project) -> None:
-    """Read at the same moment as the clock, so that midnight cannot come between them."""
-    assert loop.dbt("run", "--select", "+feature_sync_summary").success, loop.output
-    summary = "crm.sfdc_dbx.feature_sync_summary"
-    assert loop.query(f"select distinct as_of_date = current_date from {summary}") == [(True,)]
-
-
-def test_dates_are_compared_when_asked(loop: Project) -> None:
-    """240 seeded properties have the right flags and stale dates."""
-    asked = ("--vars", "{as_of_date: 2025-11-21, compare_feature_dates: true}")
-    assert loop.dbt("run", *asked).success, loop.output
-    assert mismatches(loop) == 2815 + 240
-    assert loop.count("crm.sfdc_dbx.feature_mismatches", "mismatch_kind = 'dates_differ'") >= 240
-    proof = ("test", "--select", PROOF, *asked)
-    assert failures(loop.dbt(*proof)) == {PROOF: 2815 + 240}
-    assert simulate_sync(loop, "{relation: product_property_feature_sync}", *asked)
-    assert loop.dbt(*proof).success
-
-
-ONLY_PROOF = ("--select", PROOF)
-SELECTIONS = {
-    "everything": (),
-    "all but one model": ("--exclude", "product_property_create"),
-    "what a model needs": ("--select", "+product_property_feature_sync"),
-    "the proof alone": ONLY_PROOF,
-    "seeds": ("--select", "resource_type:seed"),
-}
-
-
-def test_a_build_proves_nothing_and_keeps_the_seeds_whatever_is_selected(
-    loop: Project, subtests: pytest.Subtests
-) -> None:
-    """Before the sync there are 2,815 mismatches, and after it a build must not undo it."""
-    assert simulate_sync(loop, "{relation: product_property_create}")
-    for name, selection in SELECTIONS.items():
-        with subtests.test(name):
-            assert loop.dbt("build", *selection, *INCIDENT).success, loop.output
-            assert loop.count(SALESFORCE) == 17102 + 350
-    loop.query("drop table crm.sfdc_dbx_staging.int_product_properties_at_build")
-    assert not loop.dbt("build", *ONLY_PROOF, GUARD_TEST, "feature_mismatches", *INCIDENT).success
-    assert loop.dbt("run", "--select", "int_product_properties_at_build", *INCIDENT).success
-    assert not loop.dbt("test", "--write-json", *ONLY_PROOF, *INCIDENT).success
-    assert not loop.dbt("retry").success  # of a test that failed
-    assert failures(loop.dbt("test", "--selector", "after_sync", *INCIDENT)) == {PROOF: 2815}
+    wrong = loop.count(f"crm.sfdc_dbx.{SYNC}")
+    assert 0 < wrong <= len(FLAGS_AND_SOURCES)
+    loop.query(f"create or replace view crm.sfdc_dbx.{SYNC} as select 1")
+    assert failures(loop.dbt("test", "--selector", "after_sync", *INCIDENT)) == {PROOF: wrong}
 
 
 def test_a_build_that_failed_empties_the_backfill_and_can_be_retried(loop: Project) -> None:
-    """What was skipped runs again, the proof too, which is still before the sync."""
-    backfill = "crm.sfdc_dbx.product_property_feature_backfill"
+    """What was skipped runs again, the proof too, which does not judge before the sync."""
     model = loop.path / "models/intermediate/int_product_features_latest.sql"
     sql = model.read_text()
     model.write_text(f"{sql}\nno sql")
+    loop.query(f"update {SALESFORCE} set name = 'mine'")
     assert not loop.dbt("build", "--write-json", *INCIDENT).success
     assert "The backfill could not be built, so it is emptied" in loop.output
-    assert loop.count(backfill) == 0
+    assert loop.count(f"crm.sfdc_dbx.{BACKFILL}") == 0
     model.write_text(sql)
     result = loop.dbt("retry")
     assert result.success, loop.output
     assert PROOF in {run.node.name for run in result.result}
-    assert loop.count(backfill) == 1296
+    assert loop.count(f"crm.sfdc_dbx.{BACKFILL}") == 1296
+    assert loop.count(SALESFORCE, "name = 'mine'") == 17102
 
-    model = loop.path / "models/marts/census/product_property_feature_backfill.sql"
-    model.write_text(f"{model.read_text()}\nno sql")
-    assert not loop.dbt("run", "--select", model.stem, *INCIDENT).success
-    assert loop.count(backfill) == 0
+
+def test_whether_a_command_proves_does_not_depend_on_the_selection(loop: Project) -> None:
+    """`dbt build` never does, `dbt test` always, and `dbt retry` does what it repeats."""
+    only_proof = ("--write-json", "--select", PROOF, *INCIDENT)
+    assert loop.dbt("build", *only_proof).success, loop.output
+    assert failures(loop.dbt("test", *only_proof)) == {PROOF: 2815}
+    assert failures(loop.dbt("retry")) == {PROOF: 2815}
 
 
 # A data test, the relation that is damaged and how many rows the test finds then; by damage.
@@ -384,19 +266,3 @@ def test_every_data_test_finds_what_it_is_for(incident: Project, subtests: pytes
         for damage, damaged in damages.items():
             with subtests.test(damage):
                 assert len(incident.query(sql.replace(name, f"({damaged.format(name)})"))) == found
-
-
-def test_moving_salesforce_to_unity_catalog_changes_one_var(loop: Project) -> None:
-    before = contents(loop)
-    loop.query("create schema crm.salesforce")
-    loop.query(f"create table crm.salesforce.product_property_c as from {SALESFORCE}")
-    loop.query(f"drop table {SALESFORCE}")
-
-    moved = ("--vars", "{salesforce_catalog: crm, as_of_date: 2025-11-21}")
-    assert loop.dbt("run", *moved).success, loop.output
-    after = contents(loop)
-    del after["salesforce.product_property_c"]
-    assert after == before
-
-    assert simulate_sync(loop, "{relation: product_property_feature_sync}", *moved)
-    assert loop.dbt("test", *moved).success

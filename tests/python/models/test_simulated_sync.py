@@ -1,12 +1,12 @@
 """The simulated sync does what Census documents for an Update sync."""
 
 import pytest
-from conftest import PROOF, SOURCE_TABLES, Project, failures, simulate_sync
+from engines import Project, simulate_sync
+from source_tables import SOURCE_TABLES
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
-SYNC = "crm.sfdc_dbx.product_property_feature_sync"
-NEXT_DAY = ("--vars", "as_of_date: 2025-11-22")
-BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"
+BACKFILL_NAME = "product_property_feature_backfill"
+BACKFILL = f"crm.sfdc_dbx.{BACKFILL_NAME}"
 
 
 def test_update_keyed_on_the_sync_key(loop: Project) -> None:
@@ -34,7 +34,7 @@ def test_update_keyed_on_the_sync_key(loop: Project) -> None:
     )
     before = loop.query(f"from {SALESFORCE} where trim(reverse_etl_id_c) <> '{plain}' order by all")
 
-    assert simulate_sync(loop, "{relation: product_property_feature_backfill}")
+    assert simulate_sync(loop, f"relation: {BACKFILL_NAME}")
     assert "1 updated, 2 unmatched" in loop.output
     assert "1 rejected" in loop.output
     assert "3 dropped" in loop.output
@@ -53,66 +53,23 @@ def test_update_keyed_on_the_sync_key(loop: Project) -> None:
     assert changed == [(None, True, expected[0][0])]
 
 
-@pytest.mark.parametrize(
-    ("relation", "rows"),
-    [("product_property_feature_recent", 1716), ("product_property_feature_backfill", 1296)],
-)
-def test_the_other_relations_are_synced_whole(loop: Project, relation: str, rows: int) -> None:
-    assert simulate_sync(loop, f"relation: {relation}")
-    assert f"{rows:,} updated, 0 unmatched" in loop.output
-    left = loop.count(
-        f"crm.sfdc_dbx.{relation} join crm.sfdc_dbx.product_property_feature_sync"
-        " using (reverse_etl_id_c)"
-    )
-    assert left == 0
-
-
 def test_the_hourly_job_does_not_replace_an_unfinished_backfill(loop: Project) -> None:
     """A build without a day keeps the cohort until all of it is right, and moves on then."""
     days = f"select distinct batch_number from {BACKFILL} order by all"
     batches = loop.query(days)
-    assert simulate_sync(loop, "{relation: product_property_feature_backfill, batch_number: 1}")
+    assert simulate_sync(loop, f"{{relation: {BACKFILL_NAME}, batch_number: 1}}")
+    assert "batch 1: 50 updated, 0 unmatched" in loop.output
     assert loop.dbt("run").success, loop.output
     assert "The backfill keeps the properties of 2025-11-21, because 1,1" in loop.output
     assert loop.query(days) == batches
     assert loop.count(BACKFILL) == 1296
+    summary = "crm.sfdc_dbx.feature_sync_summary"
+    assert loop.query(f"select distinct as_of_date = current_date from {summary}") == [(True,)]
 
-    assert simulate_sync(loop, "{relation: product_property_feature_backfill}")
+    assert simulate_sync(loop, f"relation: {BACKFILL_NAME}")
+    assert "1,296 updated, 0 unmatched" in loop.output
     assert loop.dbt("run").success, loop.output
     assert loop.count(BACKFILL) == 0  # nothing was created today
-
-
-@pytest.mark.slow
-def test_a_backfill_that_stops_after_20_of_26_batches(loop: Project) -> None:
-    """The sync view offers what is left; a build for another day has another cohort."""
-    loop.query(f"delete from {BACKFILL} where batch_number > 20")
-    assert simulate_sync(loop, "{relation: product_property_feature_backfill}")
-    assert "1,000 updated, 0 unmatched" in loop.output
-    assert loop.dbt("run", *NEXT_DAY).success, loop.output
-    assert loop.count(BACKFILL) == 0
-    assert_the_loop_ends(loop, at_most=2815 - 1000 + 70)  # the 70 of the day that were right
-
-
-@pytest.mark.slow
-def test_a_sync_that_stops_half_way(loop: Project) -> None:
-    half = ("--vars", "{as_of_date: 2025-11-21, sync_max_rows: 1407}")
-    assert loop.dbt("run", "--select", SYNC.rpartition(".")[2], *half).success, loop.output
-    assert simulate_sync(loop, "{relation: product_property_feature_sync}", *half)
-    assert "1,407 updated, 0 unmatched" in loop.output
-    assert loop.dbt("run", *NEXT_DAY).success, loop.output
-    assert_the_loop_ends(loop, at_most=2815 - 1407)
-
-
-def assert_the_loop_ends(loop: Project, at_most: int) -> None:
-    """Prove that what differs is offered, and that nothing differs once it is synced."""
-    left = loop.count(SYNC)
-    assert 0 < left <= at_most
-    proof = ("test", "--select", PROOF, *NEXT_DAY)
-    assert failures(loop.dbt(*proof)) == {PROOF: left}
-    assert simulate_sync(loop, "{relation: product_property_feature_sync}")
-    assert f"{left:,} updated, 0 unmatched" in loop.output
-    assert loop.dbt(*proof).success, loop.output
-    assert loop.count(SYNC) == 0
 
 
 @pytest.mark.parametrize(
@@ -120,11 +77,6 @@ def assert_the_loop_ends(loop: Project, at_most: int) -> None:
     [
         ("{relation: product_property_c}", "expected one of product_property_feature_sync"),
         ("{relation: product_property_create, batch_number: 1}", "batch_number is a whole"),
-        ("{relation: product_property_feature_sync, batch_number: 1}", "batch_number is a whole"),
-        (
-            "{relation: product_property_feature_backfill, batch_number: x}",
-            "batch_number is a whole",
-        ),
     ],
 )
 def test_wrong_arguments_are_refused(incident: Project, arguments: str, message: str) -> None:
@@ -132,9 +84,3 @@ def test_wrong_arguments_are_refused(incident: Project, arguments: str, message:
     assert not simulate_sync(incident, arguments)
     assert message in incident.output
     assert incident.query(f"from {SALESFORCE} order by all") == before
-
-
-def test_a_relation_that_is_not_built_is_named(loop: Project) -> None:
-    loop.query("drop view crm.sfdc_dbx.product_property_feature_sync")
-    assert not simulate_sync(loop, "{relation: product_property_feature_sync}")
-    assert "run `dbt build` first" in loop.output

@@ -31,11 +31,6 @@ ARROW_TYPES = {
     "timestamp": pa.timestamp("us"),
     "bigint": pa.int64(),
 }
-# The guard's limits for tables of a few rows. It still trips if features or Salesforce are empty.
-SMALL = (
-    "as_of_date: 2025-11-21, guard_min_feature_rows: 1, guard_min_match_share: 0.01, "
-    "guard_max_exception_share: 1, guard_max_unset_share: 1, guard_max_create_share: 1"
-)
 
 
 def record(
