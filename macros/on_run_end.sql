@@ -1,10 +1,9 @@
 {# The last thing a command prints: what it found, and what to do next. #}
 {% macro report_run(results) %}
     {% do ref("feature_sync_guard") %}{# dbt must see it while it parses #}
-    {% for result in results if result.node.source_name in ["salesforce", "sfdc_dbx"] %}
-        {% if result.status | string in ["warn", "error"] %}
-            {% do log(stale_source(result), info=true) %}
-        {% endif %}
+    {% for result in results if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.max_loaded_at %}
+        {% set sentences = freshness_sentences(result) %}
+        {% do log(sentences, info=true) if sentences %}
     {% endfor %}
     {% set statuses = {} %}
     {% for result in results if result.node %}
@@ -19,24 +18,9 @@
             {% do log(build_summary(facts), info=true) %}
         {% endif %}
     {% endif %}
-    {% if statuses.get("assert_nothing_differs_else_see_feature_mismatches") == "fail" %}
-        {% do log(
-            "Salesforce still differs. If the replica has been loaded since the sync, run dbt build: it brings"
-            ~ " feature_mismatches up to date, which lists what differs, and offers it to Census again.",
-            info=true,
-        ) %}
-    {% endif %}
-{% endmacro %}
-
-
-{% macro stale_source(result) %}
-    {% set var_name = {"salesforce": "salesforce", "sfdc_dbx": "features"}[result.node.source_name] ~ "_"
-        ~ result.status | string ~ "_after_hours" %}
-    {{ return(
-        "The newest row of " ~ result.node.relation_name ~ " is " ~ with_separators(result.age / 3600) ~ " hours old, more than "
-        ~ var_name ~ " (" ~ var(var_name) ~ "). On quiet days that is normal. If rows must have changed since, check the"
-        ~ " connector; a proof after the sync is only as new as the replica."
-    ) }}
+    {% for sentence in failed_test_advice(results) %}
+        {% do log(sentence, info=true) %}
+    {% endfor %}
 {% endmacro %}
 
 

@@ -6,7 +6,14 @@
 -- depends_on: {{ ref('stg_rds__properties') }}
 -- depends_on: {{ ref('int_product_features_latest') }}
 -- depends_on: {{ ref('int_product_properties_validated') }}
-{{ config(tags=['after_sync']) }}
+-- depends_on: {{ ref('int_ids_in_another_format') }}
+{{ config(
+    tags=['after_sync'],
+    meta={'advice':
+        'Salesforce still differs. If the replica has been loaded since the sync, run dbt build: it brings'
+        ~ ' feature_mismatches up to date, which lists what differs, and offers it to Census again.'
+    },
+) }}
 {%- if is_before_sync() %}
 select 'before the sync there is nothing to prove' as finding
 where false
@@ -23,7 +30,10 @@ features as (
 joined as (
     select
         records.salesforce_id,
-        records.sync_exception,
+        coalesce(
+            records.sync_exception,
+            case when features.property_id is null then ids.other_property_id end
+        ) as sync_exception,
         features.property_id is not null as has_feature_row,
         {%- for product in product_features() %}
         {{ expected_columns(product) | indent(4) }},
@@ -34,6 +44,8 @@ joined as (
         {%- endfor %}
     from records
     left join features on records.snappt_property_id_c = features.property_id
+    left join {{ ref('int_ids_in_another_format') }} as ids
+        on records.snappt_property_id_c = ids.snappt_property_id_c
 ),
 
 compared as (
