@@ -50,8 +50,8 @@
     {% endif %}
     {% if counts[1] %}
         {% do sentences.append(
-            with_separators(counts[1]) ~ " row(s) of " ~ table ~ " have a time that lies ahead, which is ignored here: correct it"
-            ~ " at the source."
+            table ~ " has a time that lies ahead in " ~ with_separators(counts[1]) ~ " of " ~ with_separators(counts[0])
+            ~ " rows. It is ignored here: correct it at the source."
         ) %}
     {% endif %}
     {{ return(sentences | join(" ") or none) }}

@@ -181,32 +181,6 @@ def test_a_replica_without_the_optional_columns(engine: Engine) -> None:
     assert list(freshness(engine, *target, "--vars", variables)) == ["product_property_w_features"]
 
 
-def test_freshness_warns_and_an_error_is_opt_in(engine: Engine) -> None:
-    """The seeds are from 2025: fresh if a century is, stale if a year is not."""
-    newest = {
-        "product_property_c": "2025-11-22 00:20:00",
-        "product_property_w_features": "2025-11-21 21:38:05",
-    }
-    assert freshness(engine) == {name: ("warn", at) for name, at in newest.items()}
-    assert "hours old, more than salesforce_warn_after_hours (24). On quiet days" in engine.output
-    century = f"salesforce_warn_after_hours: {10**6}, features_error_after_hours: 1"
-    assert freshness(engine, "--vars", f"{{{century}}}") == {
-        "product_property_c": ("pass", newest["product_property_c"]),
-        "product_property_w_features": ("error", newest["product_property_w_features"]),
-    }
-
-
-def test_freshness_can_be_judged_by_the_connector(engine: Engine) -> None:
-    """On a quiet day the newest row is old although the connector is healthy."""
-    log = "crm.fivetran_log.connector"
-    create_table(engine, log, "select current_timestamp as synced_at")
-    connector = f"salesforce_freshness_table: {log}, salesforce_freshness_column: synced_at"
-    found = freshness(engine, "--vars", f"{{{connector}}}")
-    assert found["product_property_c"][0] == "pass"
-    assert not engine.dbt("parse", "--vars", f"salesforce_freshness_table: {log}").success
-    assert "go together: set both or none" in str(engine.output) or isinstance(engine, Project)
-
-
 def test_compare_salesforce_catalogs(engine: Engine) -> None:
     copy = "crm.salesforce.product_property_c"
 
