@@ -35,7 +35,8 @@ missing as (
         true as has_feature_row
     from {{ ref('stg_rds__properties') }}
     where
-        property_id not in (
+        property_id is not null
+        and property_id not in (
             select snappt_property_id_c from {{ ref('base_salesforce__product_properties') }}
             where snappt_property_id_c is not null
         )
