@@ -12,3 +12,9 @@
                 then {{ strip_blanks(text) }}
         end
 {%- endmacro %}
+
+
+{# A sync key as Salesforce keeps it: without spaces at its ends, but with any other character. #}
+{% macro salesforce_key(column) %}
+    {{- "trim(both ' ' from cast(" ~ column ~ " as " ~ dbt.type_string() ~ "))" -}}
+{% endmacro %}

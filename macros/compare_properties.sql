@@ -9,6 +9,10 @@ features as (
     select * from {{ ref('int_product_features_latest') }}
 ),
 
+ids_in_another_format as (
+    select * from {{ ref('int_ids_in_another_format') }}
+),
+
 compared as (
     select
         properties.salesforce_id,
@@ -17,7 +21,13 @@ compared as (
         properties.last_modified_at,
         properties.snappt_property_id_c,
         properties.reverse_etl_id_c,
-        properties.sync_exception,
+        coalesce(
+            properties.sync_exception,
+            case
+                when features.property_id is null and ids_in_another_format.other_property_id is not null
+                    then 'id_in_another_format'
+            end
+        ) as sync_exception,
         features.property_id is not null as has_feature_row,
         {%- for product in product_features() %}
 
@@ -30,6 +40,8 @@ compared as (
         {%- endfor %}
     from properties
     left join features on properties.snappt_property_id_c = features.property_id
+    left join ids_in_another_format
+        on properties.snappt_property_id_c = ids_in_another_format.snappt_property_id_c
 ),
 
 final as (

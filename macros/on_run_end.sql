@@ -4,11 +4,9 @@
     {% set by_name = {} %}
     {% for result in results if result.node %}
         {% do by_name.update({result.node.name: result}) %}
-        {% if result.status | string in ["fail", "error"] and result.node.config.meta.advice %}
-            {% do log(result.node.name ~ ": " ~ result.node.config.meta.advice, info=true) %}
-        {% endif %}
-        {% if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.status | string in ["warn", "error"] %}
-            {% do log(stale_source(result), info=true) %}
+        {% if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.max_loaded_at %}
+            {% set sentences = freshness_sentences(result) %}
+            {% do log(sentences, info=true) if sentences %}
         {% endif %}
     {% endfor %}
     {% set statuses = {} %}
@@ -20,6 +18,9 @@
         {% set is_open = facts and not facts.is_tripped and not facts.is_outdated %}
         {% do log(build_summary(facts) if is_open else guard_verdict(facts), info=true) %}
     {% endif %}
+    {% for sentence in failed_test_advice(results) %}
+        {% do log(sentence, info=true) %}
+    {% endfor %}
     {% set proof = by_name.get("assert_nothing_differs_else_see_feature_mismatches") %}
     {% if proof and proof.status | string in ["fail", "warn"] %}
         {% do log(proof_summary(proof.node.relation_name, proof.status | string), info=true) %}
@@ -34,11 +35,15 @@
         {% do counts.update({finding: with_separators(records)}) %}
     {% endfor %}
     {% set facts = guard_facts() %}
-    {% set newest = run_query(newest_sync_query(source("salesforce", "product_property_c"))).rows[0][0] %}
+    {% set newest = "unknown" %}
+    {% if optional_column("salesforce_loaded_at_column") %}
+        {% set select_newest = "select " ~ newest_time("salesforce") ~ " from " ~ source("salesforce", "product_property_c") %}
+        {% set newest = (run_query(select_newest).rows[0][0] | string)[:16] ~ " UTC" %}
+    {% endif %}
     {% set build = (facts.built_at | string)[:16] ~ " UTC" if facts else "unknown" %}
     {% set sentences = [
         counts.get("not_arrived", 0) ~ " records have not arrived: wait for the replica, whose newest row is of "
-        ~ (newest | string)[:16] ~ " UTC (the build: " ~ build ~ "), then look at the records that Census rejected.",
+        ~ newest ~ " (the build: " ~ build ~ "), then look at the records that Census rejected.",
         counts.get("changed_in_salesforce", 0) ~ " were right at the build and have been changed in Salesforce since: find the"
         ~ " editor.",
         counts.get("changed_at_the_source", 0) ~ " have changed in the source of truth since the build: the next build offers"

@@ -21,10 +21,3 @@
     {% set column = optional_column("salesforce_deleted_column") %}
     {{ return("coalesce(" ~ records ~ column ~ ", false)" if column else "false") }}
 {% endmacro %}
-
-
-{# When the replica was last synced, according to the connector's log if there is one, else to its own rows. #}
-{% macro newest_sync_query(table) %}
-    {% set column = optional_column("salesforce_loaded_at_column") %}
-    {{ return("select max(" ~ (column or "null") ~ ") from " ~ table) }}
-{% endmacro %}

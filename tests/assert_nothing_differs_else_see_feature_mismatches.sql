@@ -6,6 +6,7 @@
 -- depends_on: {{ ref('stg_rds__properties') }}
 -- depends_on: {{ ref('int_product_features_latest') }}
 -- depends_on: {{ ref('int_product_properties_validated') }}
+-- depends_on: {{ ref('int_ids_in_another_format') }}
 -- depends_on: {{ ref('int_product_properties_at_build') }}
 -- depends_on: {{ ref('int_properties_not_in_salesforce') }}
 -- depends_on: {{ ref('feature_sync_guard') }}
@@ -28,7 +29,7 @@ with now as (
 ),
 
 missing as (
-    select
+    select distinct
         property_id,
         cast(null as {{ dbt.type_string() }}) as sync_exception,
         true as has_feature_row

@@ -45,7 +45,7 @@
 
         records as (
             select
-                {{ clean_id("reverse_etl_id_c") }} as sync_key,
+                lower({{ salesforce_key("reverse_etl_id_c") }}) as sync_key,
                 count(*) as records_with_key
             from {{ salesforce }} as records
             where not {{ is_deleted("records.") }}
@@ -61,7 +61,7 @@
                 else 'updated'
             end as outcome
         from sent
-        left join records on sent.reverse_etl_id_c = records.sync_key
+        left join records on lower({{ salesforce_key("sent.reverse_etl_id_c") }}) = records.sync_key
     {% endset %}
     {% set update_records %}
         update {{ salesforce }} as records
@@ -75,7 +75,8 @@
         from census_run
         where
             census_run.outcome = 'updated'
-            and census_run.reverse_etl_id_c = {{ clean_id("records.reverse_etl_id_c") }}
+            and lower({{ salesforce_key("census_run.reverse_etl_id_c") }})
+            = lower({{ salesforce_key("records.reverse_etl_id_c") }})
             and not {{ is_deleted("records.") }}
     {% endset %}
     {% set create_records %}

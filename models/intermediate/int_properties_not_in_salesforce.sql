@@ -41,6 +41,10 @@ features as (
     select * from {{ ref('int_product_features_latest') }}
 ),
 
+ids_in_another_format as (
+    select * from {{ ref('int_ids_in_another_format') }}
+),
+
 final as (
     select
         properties.property_id as snappt_property_id_c,
@@ -55,6 +59,7 @@ final as (
         features.property_id is not null as has_feature_row,
         case
             when properties.property_id is null then 'blank_property_id'
+            when ids_in_another_format.other_property_id is not null then 'id_in_another_format'
             when coalesce({{ strip_blanks('left(properties.property_name, 80)') }}, '') = ''
                 then 'blank_name'
             when
@@ -67,6 +72,8 @@ final as (
         end as sync_exception
     from properties
     left join features on properties.property_id = features.property_id
+    left join ids_in_another_format
+        on properties.property_id = ids_in_another_format.other_property_id
 )
 
 select * from final

@@ -12,6 +12,9 @@ renamed as (
         {{ is_deleted() }} as is_deleted,
         {{ clean_id('snappt_property_id_c') }} as snappt_property_id_c,
         {{ clean_id('reverse_etl_id_c') }} as reverse_etl_id_c,
+        -- Salesforce itself strips spaces around a key, and nothing else.
+        {{ salesforce_key('reverse_etl_id_c') }}
+        <> {{ clean_id('reverse_etl_id_c') }} as has_unusual_sync_key,
         {%- for product in product_features() %}
 
         -- {{ product.name }}

@@ -3,8 +3,9 @@
 A row is a dict of its columns; a column that it lacks is NULL.
 """
 
+import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
@@ -84,10 +85,6 @@ class Configuration:
         values = {n: "null" if value is None else value for n, value in asdict(self).items()}
         return f"{{{', '.join(f'{name}: {value}' for name, value in values.items())}}}"
 
-    def same_key(self, key: str | None) -> str | None:
-        """Return what two sync keys have in common if Salesforce takes them for one."""
-        return key and key.lower()
-
 
 @dataclass
 class State:
@@ -105,6 +102,7 @@ class Record:
     salesforce: Row
     features: Row | None
     exception: str | None = None
+    other_spelling: str | None = None
 
     @property
     def expected(self) -> Row:
@@ -187,11 +185,11 @@ COLUMNS = {
         "salesforce_id",
         "snappt_property_id_c",
         "reverse_etl_id_c",
+        "other_spelling",
         "is_mismatched",
         "sync_exception",
     ),
     "feature_mismatches": ("salesforce_id", "sync_exception", "product", "mismatch_kind"),
-    "feature_matching_issues": ("salesforce_id", "feature_property_id", "issue"),
     "feature_sync_summary": ("properties", "sync_exceptions", "mismatched"),
     "feature_sync_guard": GUARD_COLUMNS,
     "assert_nothing_differs_else_see_feature_mismatches": ("salesforce_id", "finding"),
@@ -225,6 +223,11 @@ def day(moment: date | None) -> date | None:
     return moment.date() if isinstance(moment, datetime) else moment
 
 
+def is_unusual(key: str | None) -> bool:
+    """Say if Salesforce, which strips spaces only, keeps another key than the cleaned one."""
+    return cleaned(key) not in (None, key and key.strip(" "))
+
+
 def live_rows(state: State, configuration: Configuration) -> list[Row]:
     """Return the Salesforce rows that exist, with cleaned ids and every column."""
     ids = ("snappt_property_id_c", "reverse_etl_id_c")
@@ -232,48 +235,105 @@ def live_rows(state: State, configuration: Configuration) -> list[Row]:
         dict.fromkeys(SALESFORCE_COLUMNS)
         | row
         | {column: cleaned(row.get(column)) for column in ids}
+        | {"is_unusual": is_unusual(row.get("reverse_etl_id_c"))}
         for row in state.salesforce
         if configuration.salesforce_deleted_column == "none" or not row.get("is_deleted")
     ]
 
 
-def sync_exception(row: Row, keys: Counter[str | None], configuration: Configuration) -> str | None:
+def same_key(key: str | None) -> str | None:
+    """Return what two sync keys have in common if Salesforce takes them for one."""
+    return key and key.lower()
+
+
+def sync_exception(row: Row, keys: Counter[str | None]) -> str | None:
     """Say why a live row cannot be synced, given how often each sync key occurs."""
     if row["reverse_etl_id_c"] is None:
         return "blank_sync_key"
-    if keys[configuration.same_key(row["reverse_etl_id_c"])] > 1:
+    if row["is_unusual"]:
+        return "unusual_sync_key"
+    if keys[same_key(row["reverse_etl_id_c"])] > 1:
         return "duplicate_sync_key"
     if row["snappt_property_id_c"] is None:
         return "blank_property_id"
     return None
 
 
-def new_properties(state: State, configuration: Configuration) -> tuple[list[Row], list[Row]]:
-    """Return the records to create, and those whose sync key another record has."""
-    live = live_rows(state, configuration)
-    known = {cleaned(row.get("snappt_property_id_c")) for row in state.salesforce}
-    taken = {configuration.same_key(row["reverse_etl_id_c"]) for row in live}
-    records = [
-        {
-            "snappt_property_id_c": str(one["id"]),
-            "reverse_etl_id_c": f"{configuration.sync_key_prefix}{one['id']}",
-            "name": one["name"] and one["name"][:80],
-        }
-        for one in state.properties
-        if str(one["id"]) not in known
-    ]
-    groups: tuple[list[Row], list[Row]] = ([], [])
-    for record in records:
-        groups[configuration.same_key(record["reverse_etl_id_c"]) in taken].append(record)
-    return groups
+def comparable_id(text: str, prefix: str) -> str:
+    """Return what an id has in common with the same id in another format."""
+    text = text.lower().removeprefix(prefix.lower())
+    if re.fullmatch(r"[0-9]+\.[0-9]+e\+?[0-9]{1,2}", text) and Decimal(text) % 1 == 0:
+        text = str(int(Decimal(text)))
+    elif re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3}){2,}", text):
+        text = text.replace(".", "")
+    elif re.fullmatch(r"([0-9]+|[0-9]{1,3}([, \u00a0][0-9]{3})+)(\.0+)?", text):
+        text = re.sub("[, \u00a0]", "", text.partition(".")[0])
+    return text.lstrip("0")
+
+
+def ids_in_another_format(state: State, configuration: Configuration) -> dict[str, str]:
+    """Map each id of Salesforce that others write in another way to how they write it."""
+    in_salesforce = {row["snappt_property_id_c"] for row in live_rows(state, configuration)}
+    in_features = {cleaned(row.get("property_id")) for row in state.features}
+    in_application = {application_id(row) for row in state.properties}
+    groups: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for ours, ids in (
+        (True, in_salesforce - (in_features & in_application)),
+        (False, (in_features | in_application) - in_salesforce),
+    ):
+        for text in ids - {None}:
+            comparable = comparable_id(text, configuration.sync_key_prefix)
+            groups[comparable][not ours].append(text)
+    return {ours[0]: others[0] for ours, others in groups.values() if len(ours) == len(others) == 1}
+
+
+def application_id(row: Row) -> str | None:
+    """Return the id of a property of the application as text."""
+    return None if row["id"] is None else cleaned(str(row["id"]))
+
+
+def new_properties(state: State, configuration: Configuration) -> list[Row]:
+    """Return the records to create, with the `exception` of those that cannot be."""
+    known = {cleaned(row.get("snappt_property_id_c")) for row in state.salesforce} - {None}
+    taken = {same_key(row["reverse_etl_id_c"]) for row in live_rows(state, configuration)}
+    spellings = {v: k for k, v in ids_in_another_format(state, configuration).items()}
+    newest: dict[object, Row] = {}
+    for number, one in enumerate(
+        sorted(state.properties, key=lambda one: ordered(one, "updated_at", "name"))
+    ):
+        id = application_id(one)
+        if id not in known:
+            newest[number if id is None else id] = {
+                "snappt_property_id_c": id,
+                "reverse_etl_id_c": id and f"{configuration.sync_key_prefix}{id}",
+                "name": one["name"] and one["name"][:80],
+                "other_spelling": spellings.get(id),
+            }
+    for row in newest.values():
+        row["exception"] = (
+            "blank_property_id"
+            if row["snappt_property_id_c"] is None
+            else "id_in_another_format"
+            if row["other_spelling"]
+            else "blank_name"
+            if all(map(is_blank, row["name"] or ""))
+            else "sync_key_taken"
+            if same_key(row["reverse_etl_id_c"]) in taken
+            else None
+        )
+    return list(newest.values())
+
+
+def ordered(row: Row, *columns: str) -> list[tuple[bool, Any]]:
+    """Return what orders rows by some columns, NULL first."""
+    return [(row.get(column) is not None, row.get(column)) for column in columns]
 
 
 def rank(features: Row) -> list[tuple[bool, Any]]:
     """Return what decides between feature rows of a property: the largest wins, NULL loses."""
     updates = (features.get(one.feature_columns[2]) for one in PRODUCTS)
     newest = max((update for update in updates if update is not None), default=None)
-    values = (newest, *map(features.get, FEATURE_COLUMNS))
-    return [(value is not None, value) for value in values]
+    return ordered(features | {"newest": newest}, "newest", *FEATURE_COLUMNS)
 
 
 def chosen_features(state: State) -> dict[str, Row]:
@@ -327,7 +387,7 @@ def guard_of(
         records_to_update=sum(any(one.mismatches(configuration)) for one in syncable),
         flags_on_in_salesforce=sum(on for on, _ in switch_offs.values()),
         flags_to_switch_off=sum(off for _, off in switch_offs.values()),
-        application_properties=len({one["id"] for one in state.properties} - {None}),
+        application_properties=len({application_id(one) for one in state.properties} - {None}),
         properties_to_create=len(new),
         switch_offs=switch_offs,
     )
@@ -336,8 +396,11 @@ def guard_of(
 def guard(state: State, configuration: Configuration) -> Guard:
     """Count what the guard judges at a build."""
     features = chosen_features(state)
-    free, _ = new_properties(state, configuration)
-    new = [Record(row, features.get(row["snappt_property_id_c"])) for row in free]
+    new = [
+        Record(row, features.get(row["snappt_property_id_c"]))
+        for row in new_properties(state, configuration)
+        if not row["exception"]
+    ]
     return guard_of(state, records_of(state, configuration), new, configuration)
 
 
@@ -351,12 +414,12 @@ def proof(built: State, now: State, configuration: Configuration) -> list[tuple[
     """Return what the proof finds when the sources have moved on since the build."""
     at_build = {record.salesforce["id"]: record for record in records_of(built, configuration)}
     features = chosen_features(built)
-    free, taken = new_properties(built, configuration)
     listed = {
         row["snappt_property_id_c"]: Record(row, features.get(row["snappt_property_id_c"]))
-        for row in (*free, *taken)
+        for row in new_properties(built, configuration)
+        if row["snappt_property_id_c"]
     }
-    records = records_of(now, configuration)
+    records = records_of(now, configuration, ids_in_another_format(built, configuration))
     found: list[tuple[str | None, str]] = []
     for record in records:
         was = at_build.get(record.salesforce["id"])
@@ -380,34 +443,49 @@ def proof(built: State, now: State, configuration: Configuration) -> list[tuple[
         if findings:
             found.append((record.salesforce["id"], max(findings)))
     known = {cleaned(row.get("snappt_property_id_c")) for row in now.salesforce}
-    missing = [Record({}, {}) for one in now.properties if str(one["id"]) not in known]
+    ids = {application_id(one) for one in now.properties} - known - {None}
+    missing = [Record({}, {}) for _ in ids]
     guards = guard(built, configuration), guard_of(now, records, missing, configuration)
     if any(one.is_tripped(configuration) for one in guards):
         found.append((None, "guard_is_tripped"))
     return found
 
 
-def records_of(state: State, configuration: Configuration) -> list[Record]:
-    """Return the records that are not deleted, in the order of their sync keys."""
+def records_of(
+    state: State, configuration: Configuration, spellings: dict[str, str] | None = None
+) -> list[Record]:
+    """Return the records that are not deleted, in the order of their sync keys.
+
+    The spellings are those of ids in another format, by default as this state has them.
+    """
     live = live_rows(state, configuration)
-    keys = Counter(configuration.same_key(row["reverse_etl_id_c"]) for row in live)
+    keys = Counter(same_key(row["reverse_etl_id_c"]) for row in live if not row["is_unusual"])
     features = chosen_features(state)
+    if spellings is None:
+        spellings = ids_in_another_format(state, configuration)
+    times_held = Counter(row["id"] for row in state.salesforce)
+    columns = ("created_date", "name", *CENSUS_COLUMNS)
+    one_row_each = {row["id"]: row for row in sorted(live, key=lambda row: ordered(row, *columns))}
     # Python orders text by code point, and UTF-8 keeps that order in its bytes.
-    return [
-        Record(
-            row,
-            features.get(row["snappt_property_id_c"]),
-            sync_exception(row, keys, configuration),
-        )
-        for row in sorted(live, key=lambda row: row["reverse_etl_id_c"] or "")
+    records = [
+        Record(row, features.get(row["snappt_property_id_c"]), sync_exception(row, keys))
+        for row in sorted(one_row_each.values(), key=lambda row: row["reverse_etl_id_c"] or "")
     ]
+    for record in records:
+        property_id = record.salesforce["snappt_property_id_c"]
+        if times_held[record.salesforce["id"]] > 1:
+            record.exception = "repeated_record"
+        elif not record.exception and not record.features and property_id in spellings:
+            record.exception = "id_in_another_format"
+            record.other_spelling = spellings[property_id]
+    return records
 
 
 def relations(state: State, configuration: Configuration) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows that each relation must hold; of the sync all rows, not only a wave."""
     records = records_of(state, configuration)
     syncable = [record for record in records if record.exception is None]
-    new, taken = new_properties(state, configuration)
+    new = new_properties(state, configuration)
     counted = guard(state, configuration)
     tripped = counted.is_tripped(configuration)
     features = chosen_features(state)
@@ -420,7 +498,7 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
                 row["name"],
             )
             for row in new
-            if not tripped
+            if not tripped and not row["exception"]
         ],
         "product_property_sync_exceptions": [
             *(
@@ -428,6 +506,7 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
                     record.salesforce["id"],
                     record.salesforce["snappt_property_id_c"],
                     record.salesforce["reverse_etl_id_c"],
+                    record.other_spelling,
                     any(record.mismatches(configuration)),
                     record.exception,
                 )
@@ -435,8 +514,16 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
                 if record.exception
             ),
             *(
-                (None, row["snappt_property_id_c"], row["reverse_etl_id_c"], True, "sync_key_taken")
-                for row in taken
+                (
+                    None,
+                    row["snappt_property_id_c"],
+                    row["reverse_etl_id_c"],
+                    row["other_spelling"] if row["exception"] == "id_in_another_format" else None,
+                    True,
+                    row["exception"],
+                )
+                for row in new
+                if row["exception"]
             ),
         ],
         "feature_mismatches": [
@@ -444,46 +531,12 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
             for record in records
             for mismatch in record.mismatches(configuration)
         ],
-        "feature_matching_issues": list(matching_issues(records, features)),
         "feature_sync_summary": [
             (len(records), len(records) - len(syncable), len(differing)),
         ],
         "feature_sync_guard": [(*[*vars(counted).values()][:-1], tripped)],
         "assert_nothing_differs_else_see_feature_mismatches": proof(state, state, configuration),
     }
-
-
-def comparable_id(text: str) -> str:
-    """Return what an id has in common with the same id in another format."""
-    try:
-        return str(int(Decimal(text)))
-    except (ArithmeticError, ValueError):
-        return text.lower()
-
-
-def matching_issues(
-    records: list[Record], features: dict[str, Row]
-) -> Iterable[tuple[str, str | None, str]]:
-    """Yield what looks as if a record and its features had missed each other."""
-    ids = {record.salesforce["snappt_property_id_c"] for record in records}
-    for record in records:
-        property_id = record.salesforce["snappt_property_id_c"]
-        name = record.salesforce["id"]
-        if property_id is None:
-            continue
-        if record.features is not None:
-            dates = (record.features.get(c) for one in PRODUCTS for c in one.feature_columns[1:])
-            if any(value is not None and not is_deliverable(value) for value in dates):
-                yield name, property_id, "undeliverable_date"
-            continue
-        alike = [
-            other
-            for other in features
-            if other not in ids and comparable_id(other) == comparable_id(property_id)
-        ]
-        yield from ((name, other, "id_in_another_format") for other in alike)
-        if not alike and any(record.salesforce[one.flag] for one in PRODUCTS):
-            yield name, None, "no_feature_row"
 
 
 def census_relations(
