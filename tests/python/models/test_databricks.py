@@ -25,13 +25,20 @@ TYPES = {"VARCHAR": "string", "INTEGER": "int"}
 ALWAYS_TABLES = {
     "sfdc_dbx_staging.int_ids_in_another_format",
     "sfdc_dbx_staging.int_properties_not_in_salesforce",
+    "sfdc_dbx_staging.feature_sync_proof",
     "sfdc_dbx.feature_accuracy_history",
+    "sfdc_dbx.feature_mismatch_log",
     "sfdc_dbx.feature_sync_guard",
     "sfdc_dbx.feature_sync_summary",
     "sfdc_dbx.product_property_feature_backfill",
 }
-# Their rows name the run, so they are another's on each engine.
-OF_EACH_RUN = {"sfdc_dbx.feature_accuracy_history", "sfdc_dbx.feature_time_to_zero"}
+# Their rows depend on the runs, which are other ones on each engine.
+OF_EACH_RUN = {
+    "sfdc_dbx.feature_accuracy_history",
+    "sfdc_dbx.feature_mismatch_log",
+    "sfdc_dbx.feature_mismatch_episodes",
+    "sfdc_dbx_staging.feature_sync_proof",
+}
 NAME = r"`(\w+)`\.`(\w+)`\.`(\w+)`"
 
 

@@ -24,7 +24,7 @@ Rows = dict[str, set[tuple]]
 
 def records(*numbers: int) -> list[Row]:
     """Make records of today with every product off, numbered."""
-    return [numbered(record(created=TODAY), number) for number in numbers]
+    return [numbered({"id": "{0}"} | record(created=TODAY), number) for number in numbers]
 
 
 def features(*numbers: int, iv: bool = False) -> list[Row]:

@@ -68,6 +68,11 @@ RULES = (
         "not in the engine: read from files of what the engine really holds",
     ),
     Rule(
+        r"([\w.`]+) is distinct from ([\w.`]+)",
+        lambda h, m: m.re.sub(r"not (\1 <=> \2)", m.string),
+        "the engine's planner contradicts itself about whether this can be NULL",
+    ),
+    Rule(
         rf"^(?:create (?:or replace )?|drop )(?P<kind>table|view) (?:if (?:not )?exists )?{NAME}",
         lambda h, m: h._check_kind(m),
         "the engine keeps a table and a view of the same name; Databricks refuses the second",

@@ -101,12 +101,14 @@ def load(engine: Engine, seed: str, rows: list[Row], **types: pa.DataType) -> No
         engine.load_arrow(name, table)
 
 
-def load_all(engine: Engine, records: list[Row], features: list[Row]) -> None:
-    """Create or replace the three source tables; each record gets an id of its own."""
-    records = [{"id": f"record {n}"} | row for n, row in enumerate(records)]
+def load_all(
+    engine: Engine, records: list[Row], features: list[Row], properties: list[Row] | None = None
+) -> None:
+    """Create or replace the three source tables, by default with one property."""
     load(engine, "product_property_c", records)
     load(engine, "product_property_w_features", features)
-    load(engine, "properties", [{"id": 1, "name": "Maple Court"}])
+    properties = properties or [{"id": "1", "name": "Maple Court"}]
+    load(engine, "properties", properties, id=pa.string())
 
 
 def load_seed(databricks: Databricks, seed: str, table: str | None = None) -> None:
