@@ -17,6 +17,7 @@
     store_failures=true,
     schema='staging',
     alias='feature_sync_proof',
+    meta={'advice': none},
 ) }}
 {%- if is_before_sync() %}
 select
