@@ -1,6 +1,6 @@
 """Run a Census sync, compare its live configuration, or explain the records it did not sync.
 
-    CENSUS_API_KEY=... python scripts/census.py sync --sync-id 52
+    CENSUS_API_KEY=... python scripts/census.py sync --sync-id 52   (a personal access token)
     python scripts/census.py diff --sync-id 52 --config FILE
     python scripts/census.py records --run-id 94
 
@@ -10,8 +10,6 @@ Exit codes:
     1  not synced, or not as asked, or too many records were refused; or the configurations differ
     2  unclear: wrong arguments, key or address, or Census could not be reached or understood, or
        the run had not ended in time
-
-CENSUS_API_KEY holds an Activations personal access token.
 """
 
 from __future__ import annotations
@@ -91,9 +89,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         if command == "records":
             add("--run-id", type=int, required=True, help="the run, as sync prints it")
         else:
-            add(
-                "--sync-id", type=int, required=True, help="the end of the sync's address in Census"
-            )
+            add("--sync-id", type=int, required=True, help="the end of its address in Census")
         if command == "sync":
             add("--max-bad-share", type=float, default=0.01, help="of invalid and rejected records")
             add("--timeout-minutes", type=float, default=60, help="how long to wait for the end")
@@ -104,7 +100,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             add("--max-records", type=int, default=1000, help="of each kind, rejected and invalid")
             add("--output", type=Path, metavar="FILE", help="write them there, as JSON lines")
         text = "the API's address, for another region; CENSUS_API_URL replaces the default"
-        add("--api-url", default=os.environ.get("CENSUS_API_URL", API_URL), help=text)
+        add("--api-url", default=os.environ.get("CENSUS_API_URL") or API_URL, help=text)
         add("--secret-scope", help="read the key from this Databricks secret scope")
         add("--secret-key", help="and under this name, instead of from CENSUS_API_KEY")
     arguments = parser.parse_args(argv)
@@ -117,7 +113,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def read_key(scope: str | None, name: str | None) -> str:
     """Return the API key from a secret or the environment, or raise Stop, which never quotes it."""
-    place, fault = "CENSUS_API_KEY", "missing"
+    place, fault = "CENSUS_API_KEY", "missing, too short, or has a character that no key has"
     key = os.environ.get(place, "").strip()
     if scope:
         place, key = f"the secret {name} in the scope {scope}", ""
@@ -130,7 +126,6 @@ def read_key(scope: str | None, name: str | None) -> str:
     # Checked here because http.client quotes a header that it refuses in its error. The key is
     # hidden in what Census returns, where a short one could hide words that are needed.
     if not re.fullmatch(r"[!-~]{8,}", key):
-        fault = "not a key: too short, or with a character that no key has" if key else fault
         raise Stop(f"{place} is {fault}. Put an Activations personal access token there.")
     return key
 
@@ -227,7 +222,7 @@ class Census:
         """Take the address, the key, and the waiting times."""
         self.waiting = waiting
         self.is_retried = False  # whether the last answer took more than one attempt
-        self._url, self._key = url, key
+        self._url, self._key = url.rstrip("/"), key
         self._retry = ReportedRetry(
             total=waiting.retries,
             other=0,  # such as a wrong certificate: the next attempt would end the same
@@ -267,7 +262,7 @@ class Census:
     def running(self, sync_id: int) -> int | None:
         """Return the id of the run of a sync that is going on, if Census names one."""
         request = f"GET /syncs/{sync_id}/sync_runs?order=desc&per_page=10"
-        with contextlib.suppress(Stop, AttributeError):
+        with contextlib.suppress(Stop):
             for run in self.ask(request, f"reading the runs of sync {sync_id}", kind=list):
                 if run.get("status") in ("working", "queued") and type(run.get("id")) is int:
                     return run["id"]
@@ -280,8 +275,6 @@ class Census:
             request = f"GET /sync_runs/{run_id}/records?status={status}&page={page}&per_page={PAGE}"
             batch = self.ask(request, what, kind=list)
             for record in batch:
-                if not isinstance(record, dict):
-                    raise Stop(f"Census answered in an unknown form when {what}.")
                 yield {
                     "key": one_line(record.get("identifier") or ""),
                     "status": one_line(record.get("status") or status, 40),
@@ -318,17 +311,17 @@ class Census:
         status = response.status_code
         if status == 429 or status >= 500:
             raise Passing(f"Census answered {status} when {what}. {unsure}")
-        try:
+        body = None
+        with contextlib.suppress(ValueError, RecursionError):
             body = response.json(object_hook=self._clean)
-        except (ValueError, RecursionError):
-            body = None
         is_json = isinstance(body, dict)
         data = body.get("data") if is_json else None
         is_success = 200 <= status < 300 and is_json and body.get("status") == "success"
-        if is_success and isinstance(data, kind):
+        parts = data if isinstance(data, list) else [data]
+        if is_success and isinstance(data, kind) and all(isinstance(part, dict) for part in parts):
             return data
         message = masked(body.get("message")) if is_json else ""
-        cause = f"an unknown form ({message or 'no message'})"
+        cause = message or "an unknown form"
         if 300 <= status < 400:
             cause = "a redirect, which the key must not follow. Check --api-url"
         elif status == 403 and not is_json:
@@ -344,12 +337,10 @@ class Census:
         request.headers["Authorization"] = f"Bearer {self._key}"
         return request
 
-    def _clean(self, value: dict[str, Any]) -> dict[str, Any]:
+    def _clean(self, row: dict[str, Any]) -> dict[str, Any]:
         """Drop the values of a record as soon as they are parsed, and the key from any text."""
-        value.pop("record_payload", None)
-        return {
-            k: v.replace(self._key, "***") if isinstance(v, str) else v for k, v in value.items()
-        }
+        row.pop("record_payload", None)
+        return {k: v.replace(self._key, "***") if isinstance(v, str) else v for k, v in row.items()}
 
 
 def status_of(run: dict[str, Any]) -> str:
@@ -373,7 +364,7 @@ def counts_of(run: dict[str, Any]) -> dict[str, int | None]:
 def wait_for_end(census: Census, run_id: int, began: float, minutes: float) -> dict[str, Any]:
     """Return the run when it has ended, or raise Stop so many minutes after it began."""
     waiting = census.waiting
-    reported, pause, status = began, waiting.poll_first, "going on"
+    reported, pause, status = began, waiting.poll_first, "running"
     while (left := began + minutes * 60 - time.monotonic()) > 0:
         try:
             run = census.run(run_id, min(waiting.poll, left))
@@ -387,10 +378,7 @@ def wait_for_end(census: Census, run_id: int, began: float, minutes: float) -> d
             print(f"{passing} Asking again.", file=sys.stderr)
         time.sleep(max(0, min(pause, began + minutes * 60 - time.monotonic())))
         pause = min(pause * 1.5, waiting.poll_max)
-    raise Stop(
-        f"Run {run_id} is still {status} after {minutes:g} minutes and may go on. Look at it in "
-        "Census before you trigger the sync again."
-    )
+    raise Stop(f"Run {run_id} is still {status} after {minutes:g} minutes and may go on in Census.")
 
 
 def judge(run_id: int, run: dict[str, Any], max_bad_share: float) -> None:
@@ -398,8 +386,7 @@ def judge(run_id: int, run: dict[str, Any], max_bad_share: float) -> None:
     status, counts = status_of(run), counts_of(run).values()
     if status == "skipped":
         raise Stop(
-            f"Census skipped run {run_id}, because an earlier one is going on, perhaps one that "
-            "started here without an answer. Wait for its end, then try again."
+            f"Census skipped run {run_id}, because an earlier one is going on. Wait for its end."
         )
     if status != "completed":
         verb = "was canceled" if status == "canceled" else status
@@ -539,8 +526,8 @@ def explain(census: Census, run_id: int, run: dict[str, Any], given: argparse.Na
     rest = " Census returned no more: it keeps the records of a run for 14 days." if of else ""
     if (of or total is None) and any(len(part) == given.max_records for part in read):
         rest = " To read more of them, raise --max-records."
-    total_read = f"{len(found):,}{of} rejected or invalid records read"
-    print(f"Run {run_id}: {total_read}, {counted(len(reasons), 'reason')}.{rest}")
+    read = f"{len(found):,}{of} rejected or invalid records read"
+    print(f"Run {run_id}: {read}, {counted(len(reasons), 'reason')}.{rest}")
     ranked = sorted(reasons.items(), key=lambda reason: -len(reason[1]))
     for (text, cause), keys in ranked[:REASONS_SHOWN]:
         print(f"  {counted(len(keys), 'record')}: {text}")
@@ -599,8 +586,8 @@ def compare(census: Census, sync_id: int, config: str) -> None:
             f"The configuration {config} could not be read ({why}). Give what `dbt --quiet "
             "run-operation census_sync_config` prints, and nothing else."
         ) from None
-    what = f"reading sync {sync_id}"
-    live = facts_of(census.ask(f"GET /syncs/{sync_id}", what), f"Sync {sync_id} in Census")
+    live = census.ask(f"GET /syncs/{sync_id}", f"reading sync {sync_id}")
+    live = facts_of(live, f"Sync {sync_id} in Census")
     # What only the sync has counts if it changes what is written, or when.
     for name, value in live.items():
         is_trigger = name.startswith("mode.triggers.") and ".schedule." not in name

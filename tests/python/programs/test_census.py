@@ -69,9 +69,14 @@ def client(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> Client:
     """Return a function that runs the program in this process and checks that no key is shown."""
-    monkeypatch.setenv("CENSUS_API_KEY", KEY)
+    netrc = tmp_path / "netrc"  # may not replace the key
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("CENSUS_API_KEY", f" {KEY}\r\n")
     monkeypatch.setenv("CENSUS_API_URL", server.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     caplog.set_level(logging.DEBUG)
@@ -104,61 +109,42 @@ def test_a_sync_is_triggered_in_full_and_followed_to_its_end(
     ]
 
 
-# How a run ends, with the exit code and what is printed.
-ENDS: dict[str, tuple[dict[str, Any], int, str]] = {
-    "failed": ({"status": "failed", "records_processed": None}, 1, "Run 94 failed. Look in Census"),
-    "canceled as a flag": ({"canceled": True}, 1, "Run 94 was canceled. Look in Census"),
-    "canceled": ({"status": "canceled"}, 1, "Run 94 was canceled."),
-    "cancelled": ({"status": "cancelled"}, 1, "Run 94 was canceled."),
-    "skipped": ({"status": "skipped", "records_failed": None}, 2, "Census skipped run 94, because"),
-    "not full": ({"full_sync": False}, 1, "completed, but it was no full sync"),
-    "few processed": (
-        {"records_processed": 10, "records_updated": 10, "source_record_invalids": 0},
-        1,
-        "only 10 of 2,815 valid records were processed",
-    ),
-    "few updated": ({"records_updated": 1000}, 1, "only 1,000 of 2,815 records were updated or"),
-    "retried": ({"records_processed": 2900, "records_updated": 2900}, 0, "2,900 processed"),
-    "invalid are not processed": (
-        {"records_processed": 2814, "records_updated": 2814, "source_record_invalids": 1},
-        0,
-        "1 invalid",
-    ),
-    "28 bad": ({"records_updated": 2787, "records_failed": 28}, 0, "28 rejected"),
-    "29 bad": (
-        {"records_updated": 2786, "records_failed": 29},
-        1,
-        "29 records were invalid or rejected, more than 1% of the 2,815 processed",
-    ),
-    "only invalid": (
-        {"records_processed": 0, "records_updated": 0, "source_record_invalids": 2815},
-        1,
-        "2,815 records were invalid or rejected",
-    ),
-    **{
-        f"{name} is {value!r}": ({name: value}, 2, "Census did not return all counts of run 94")
+# How a run ends: its values, the exit code, and what is printed.
+ENDS: list[tuple[dict[str, Any], int, str]] = [
+    ({"status": "failed", "records_processed": None}, 1, "Run 94 failed. Look in Census"),
+    ({"canceled": True}, 1, "Run 94 was canceled. Look in Census"),
+    ({"status": "cancelled"}, 1, "Run 94 was canceled."),
+    ({"status": "skipped", "records_failed": None}, 2, "Census skipped run 94, because an earlier"),
+    ({"full_sync": False}, 1, "completed, but it was no full sync"),
+    ({"processed": 10, "updated": 10}, 1, "only 10 of 2,815 valid records were processed"),
+    ({"updated": 1000}, 1, "only 1,000 of 2,815 records were updated or rejected"),
+    ({"processed": 2900, "updated": 2900}, 0, "2,900 processed"),  # retries count again
+    ({"processed": 2814, "updated": 2814, "source_record_invalids": 1}, 0, "1 invalid"),
+    ({"updated": 2787, "failed": 28}, 0, "28 rejected"),
+    ({"updated": 2786, "failed": 29}, 1, "29 records were invalid or rejected, more than 1% of"),
+    ({"processed": 0, "updated": 0, "source_record_invalids": 2815}, 1, "2,815 records were inval"),
+    *(
+        ({name: value}, 2, "Census did not return all counts of run 94")
         for name in (*(name for name in RUN if "record" in name), "full_sync")
-        for value in (None, "2815", 0.5)
-    },
-    "with an error": (
+        for value in (None, "2815")
+    ),
+    (
         {"status": "failed", "error_code": "X", "error_message": "Bad\nrow", "error_detail": "Fix"},
         1,
         "Census reports: X: Bad row: Fix\n",
     ),
-    "with a value in the error": (
-        {"status": "failed", "error_detail": 'Make sure "name" with value "Oak Court" is text'},
-        1,
-        'Census reports: Make sure "..."\n',
-    ),
-}
+    ({"error_detail": 'Make sure "name" with value "Oak Court"'}, 0, 'Make sure "..."\n'),
+]
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_run_that_did_not_do_what_was_asked_is_no_success(
-    client: Client, server: Server, end: str
+    client: Client, server: Server, end: tuple[dict[str, Any], int, str]
 ) -> None:
     server.records = {}
-    values, code, expected = ENDS[end]
+    values, code, expected = end
+    counts = {n: f"records_{n}" for n in ("processed", "updated", "failed")}
+    values = {counts.get(name, name): value for name, value in values.items()}
     outcome = client(STARTED, run(status="working"), run(**values))
     assert outcome.code == code
     assert expected in outcome.out + outcome.err
@@ -169,8 +155,6 @@ def test_the_share_of_bad_records_can_be_chosen(client: Client, server: Server) 
     one = run(records_updated=2814, records_failed=1)
     assert client(STARTED, one, options="--max-bad-share 0").code == 1
     assert client(STARTED, run(), options="--max-bad-share 0").code == 0
-    bad = run(records_updated=2115, records_failed=700)
-    assert client(STARTED, bad, options="--max-bad-share 0.25").code == 0
 
 
 def test_a_trigger_that_had_to_be_retried_follows_the_run_that_it_started(
@@ -190,19 +174,15 @@ def test_a_trigger_that_had_to_be_retried_follows_the_run_that_it_started(
 
 def test_progress_says_how_much_is_done(client: Client) -> None:
     working = [run(status="working", records_processed=done) for done in (None, 1200)]
-    outcome = client(STARTED, *working, run(), waiting=replace(FAST, progress=0))
-    assert outcome.out.splitlines()[1:3] == [
-        "Run 94: working, 0 records processed, minute 0.",
-        "Run 94: working, 1,200 records processed, minute 0.",
-    ]
+    lines = client(STARTED, *working, run(), waiting=replace(FAST, progress=0)).out.splitlines()
+    assert lines[1] == "Run 94: working, 0 records processed, minute 0."
+    assert lines[2] == "Run 94: working, 1,200 records processed, minute 0."
 
 
 def test_a_run_that_does_not_end_in_time_is_unclear(client: Client, server: Server) -> None:
-    began = time.monotonic()
-    waiting = replace(FAST, poll_first=0.05, poll_max=0.1)
-    outcome = client(
-        STARTED, run(status="working"), options="--timeout-minutes 0.01", waiting=waiting
-    )
+    began, waiting = time.monotonic(), replace(FAST, poll_first=0.05, poll_max=0.1)
+    options = "--timeout-minutes 0.01"
+    outcome = client(STARTED, run(status="working"), options=options, waiting=waiting)
     assert outcome.code == 2
     assert "Run 94 is still working after 0.01 minutes and may go on" in outcome.err
     assert 0.6 <= time.monotonic() - began < 3
@@ -248,7 +228,7 @@ def test_polling_goes_on_through_faults_until_the_deadline(
     assert outcome.err.splitlines() == [f"{line} Asking again."] * 5
     outcome = client(STARTED, answer, options="--timeout-minutes 0.005", waiting=waiting)
     assert outcome.code == 2
-    assert "Run 94 is still going on after 0.005 minutes and may go on." in outcome.err
+    assert "Run 94 is still running after 0.005 minutes and may go on in Census." in outcome.err
 
 
 def test_an_answer_that_drips_does_not_eat_the_whole_time(client: Client, server: Server) -> None:
@@ -295,12 +275,9 @@ def test_an_address_where_nobody_answers_is_unclear(
 GOES_ON = ("Check in Census whether a run has started", "The run may go on: look at it in Census.")
 BROKEN = {
     "not JSON": Answer(body="not JSON"),
-    "deep": Answer(body="[" * 100_000),
-    "a list": Answer(body=[]),
     "no data": Answer(body={"status": "success"}),
     "data in a list": Answer(body={"status": "success", "data": [94]}),
     "an error": Answer(body={"status": "error", "message": "nope"}),
-    "no status": Answer(body={"data": {"sync_run_id": 94, **RUN}}),
     "422": Answer(status=422, body={"status": "success", "data": {"sync_run_id": 94, **RUN}}),
     "409": Answer(status=409, body={"status": "error", "message": "A run is in progress"}),
     "no id and no status": data(),
@@ -339,13 +316,14 @@ def test_a_key_that_census_repeats_is_not_shown(client: Client, server: Server) 
     client(Answer(status=422, body=json.dumps({"message": KEY}).replace("/", "\\/")))
 
 
-LOCK = "UNABLE_TO_LOCK_ROW: unable to obtain exclusive access to this record: a0B5g00000XyZ12"
+LOCK = "UNABLE_TO_LOCK_ROW: unable to obtain exclusive access to this record: a0B5g0000{:06}"
 FLOW = "CANNOT_EXECUTE_FLOW_TRIGGER: We can't save it, because Too many SOQL queries: 101"
 
 
 def rejected(count: int, message: str | None = LOCK, first: int = 0) -> list[dict[str, Any]]:
     """Return rejected records with sync keys that tell them apart."""
-    return [record(f"prop_{number:06}", message) for number in range(first, first + count)]
+    numbers = range(first, first + count)
+    return [record(f"prop_{n:06}", message and message.format(n)) for n in numbers]
 
 
 def test_the_reasons_of_rejected_records_are_printed_most_frequent_first(
@@ -384,7 +362,11 @@ def test_the_reasons_of_rejected_records_are_printed_most_frequent_first(
     ]
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     assert len(lines) == 248
-    assert lines[4] == {"key": "prop_000010", "status": "rejected", "message": program.masked(LOCK)}
+    assert lines[4] == {
+        "key": "prop_000010",
+        "status": "rejected",
+        "message": program.masked(LOCK.format(0)),
+    }
     assert lines[-1] == {"key": "é [2J", "status": "invalid", "message": "wrong"}
     outcome = client(answer, command="records", options=f"--output {tmp_path}")
     assert outcome.code == 2
@@ -397,13 +379,10 @@ ADVICE = {
     "REQUEST_LIMIT_EXCEEDED: TotalRequests Limit exceeded.": "Salesforce has had all API requests",
     "STORAGE_LIMIT_EXCEEDED: storage limit exceeded": "Salesforce's data storage is full",
     "ENTITY_IS_LOCKED: x": "an approval process",
-    "ENTITY_IS_DELETED: entity is deleted": "the record was deleted",
     "INVALID_CROSS_REFERENCE_KEY: invalid cross reference id": "the record was deleted",
     "FIELD_CUSTOM_VALIDATION_EXCEPTION:x": "a validation rule",
-    "FIELD_FILTER_VALIDATION_EXCEPTION:x": "a validation rule",
     "REQUIRED_FIELD_MISSING:Required fields are missing: [Name]": "Salesforce requires a field",
     "STRING_TOO_LONG: x": "the value does not fit",
-    "INVALID_TYPE_ON_FIELD_IN_RECORD: bad value": "the value does not fit",
     "JSON_PARSER_ERROR: Cannot deserialize instance of date": "the value does not fit",
     "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST: x": "the value does not fit",
     "DUPLICATE_VALUE:duplicate value found": "more than one record in Salesforce",
@@ -414,9 +393,7 @@ ADVICE = {
     "INVALID_FIELD_FOR_INSERT_UPDATE:x": "the user that Census logs in as",
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": "the user that Census logs in as",
     "INVALID_SESSION_ID: Session expired or invalid": "Salesforce does not let Census log in",
-    "API_CURRENTLY_DISABLED: x": "Salesforce does not let Census log in",
     "SERVER_UNAVAILABLE: try again": "Salesforce could not answer",
-    "UNKNOWN_EXCEPTION: ErrorId 123": "Salesforce could not answer",
     "CANNOT_EXECUTE_FLOW_TRIGGER: x": "a Flow or trigger",
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY: trigger": "a Flow or trigger",
     "System.LimitException: Too many SOQL queries: 101": "a Flow or trigger",
@@ -449,10 +426,8 @@ MASKED = {
     "it\u2019s \u2018Oak Court\u2019": 'it\u2019s "..."',
     "value &quot;Oak Court&quot; is bad": 'value "..."',
     "id a0B5g00000XyZ12EAF, a0B5g00000XyZ12 twice": "id <id>, <id> twice",
-    "characteristics of responsibilities": "characteristics of responsibilities",
     "write to some.one+x@example.co.uk now": "write to <email> now",
-    "call 555-0100 or 1,234.56 on 2026-11-20": "call <number> or <number> on <number>",
-    "line 12 of 999": "line 12 of 999",
+    "call 555-0100 on 2026-11-20, line 12 of 999": "call <number> on <number>, line 12 of 999",
     "key prop_000000 is unknown": "key <key> is unknown",
     "two\nlines\tand \x1b[31mcolour": "two lines and [31mcolour",
     "a" * 200 + " b" * 200: "a" * 200 + " b" * 50,
@@ -466,54 +441,39 @@ def test_values_in_messages_are_masked(message: str) -> None:
     assert program.masked(message, "prop_000000") == MASKED[message]
 
 
-def test_messages_that_differ_in_values_only_are_one_reason(client: Client, server: Server) -> None:
-    messages = [f"UNABLE_TO_LOCK_ROW: a0B5g0000{number:06}" for number in range(300)]
-    server.records = {"rejected": [record(f"p{i:05}", m) for i, m in enumerate(messages)]}
-    assert (
-        "300 rejected or invalid records read, 1 reason."
-        in client(run(records_failed=300), command="records").out
-    )
+# How many records there are, how many the run counts, options, requests, and what is printed.
+PAGES = [
+    (0, 0, "", 1, "Run 94 has no rejected or invalid records."),
+    (0, None, "", 3, "Run 94 has no rejected or invalid records."),
+    (99, 99, "", 3, "Run 94: 99 rejected or invalid records read, 1 reason."),
+    (100, 100, "", 4, "Run 94: 100 rejected or invalid records read, 1 reason."),
+    (250, 250, "", 5, "Run 94: 250 rejected or invalid records read, 1 reason."),
+    (250, 250, "--max-records 101", 4, "101 of 250 rejected or invalid records read, 1 reason. To"),
+    (180, 250, "", 4, "180 of 250 rejected or invalid records read, 1 reason. Census returned no"),
+    (
+        0,
+        250,
+        "",
+        3,
+        "0 reasons. Census returned no more: it keeps the records of a run for 14 days.",
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("there", "failed", "options", "requests", "expected"),
-    [
-        (0, 0, "", 1, "Run 94 has no rejected or invalid records."),
-        (0, None, "", 3, "Run 94 has no rejected or invalid records."),
-        (99, 99, "", 3, "Run 94: 99 rejected or invalid records read, 1 reason."),
-        (100, 100, "", 4, "Run 94: 100 rejected or invalid records read, 1 reason."),
-        (250, 250, "", 5, "Run 94: 250 rejected or invalid records read, 1 reason."),
-        (250, 250, "--max-records 101", 4, "101 of 250 rejected or invalid records read, 1 reason."
-         " To read more of them, raise --max-records."),
-        (180, 250, "", 4, "180 of 250 rejected or invalid records read, 1 reason. Census returned "
-         "no more: it keeps the records of a run for 14 days."),
-        (0, 250, "", 3, "Run 94: 0 of 250 rejected or invalid records read, 0 reasons. Census "
-         "returned no more: it keeps the records of a run for 14 days."),
-    ],
-)  # fmt: skip
-def test_all_pages_are_read_up_to_the_limit(
-    client: Client,
-    server: Server,
-    there: int,
-    failed: int | None,
-    options: str,
-    requests: int,
-    expected: str,
-) -> None:
-    server.records = {"rejected": rejected(there), "invalid": []}
-    outcome = client(run(records_failed=failed), command="records", options=options)
-    assert outcome.code == 0
-    assert expected in outcome.out
-    assert len(server.requests) == requests
+def test_all_pages_are_read_up_to_the_limit(client: Client, server: Server) -> None:
+    for there, failed, options, requests, expected in PAGES:
+        server.records = {"rejected": rejected(there), "invalid": []}
+        server.requests.clear()
+        outcome = client(run(records_failed=failed), command="records", options=options)
+        assert outcome.code == 0
+        assert expected in outcome.out
+        assert len(server.requests) == requests
 
 
 def test_more_records_of_a_run_that_is_not_over_may_follow(client: Client, server: Server) -> None:
     server.records = {"rejected": rejected(1)}
-    outcome = client(run(status="working", records_failed=0), command="records")
-    assert outcome.out.splitlines()[:2] == [
-        "Run 94 is still working: more records may follow.",
-        "Run 94: 1 rejected or invalid records read, 1 reason.",
-    ]
+    out = client(run(status="working", records_failed=0), command="records").out
+    assert out.startswith("Run 94 is still working: more records may follow.\nRun 94: 1 rejected")
 
 
 def test_rare_reasons_are_counted_together(client: Client, server: Server) -> None:
@@ -533,11 +493,8 @@ def test_records_that_cannot_be_read_do_not_change_the_verdict(
     output = tmp_path / "records.jsonl"
     for failed, code in ((1, 0), (320, 1)):
         server.faults = {page: [fault] * 3}
-        outcome = client(
-            STARTED,
-            run(records_failed=failed, records_updated=2815 - failed),
-            options=f"--output {output}",
-        )
+        answer = run(records_failed=failed, records_updated=2815 - failed)
+        outcome = client(STARTED, answer, options=f"--output {output}")
         assert outcome.code == code
         assert "The rejected and invalid records were not read. Census answered" in outcome.out
     server.faults = {page: [fault] * 3}
@@ -550,9 +507,8 @@ def test_records_that_cannot_be_read_do_not_change_the_verdict(
 
 def test_the_values_of_a_record_are_dropped_when_it_is_parsed(server: Server) -> None:
     server.records = {"rejected": rejected(1)}
-    (found,) = program.Census(server.url, KEY, FAST).ask(
-        "GET /sync_runs/94/records?status=rejected&page=1&per_page=100", "reading", kind=list
-    )
+    request = "GET /sync_runs/94/records?status=rejected&page=1&per_page=100"
+    (found,) = program.Census(server.url, KEY, FAST).ask(request, "reading", kind=list)
     assert set(found) == {"identifier", "status", "status_message", "operation"}
 
 
@@ -570,137 +526,102 @@ def live() -> dict[str, Any]:
     return sync
 
 
-def mapping_to(sync: dict[str, Any], field: str) -> dict[str, Any]:
-    """Return the mapping to a field."""
-    return next(mapping for mapping in sync["mappings"] if mapping["to"] == field)
-
-
-def table(sync: dict[str, Any]) -> dict[str, Any]:
-    """Return the source object."""
-    return sync["source_attributes"]["object"]
-
-
 FRAUD = "Fraud_Detection_Enabled__c"
 OBJECT = "source_attributes.object"
-Change = Callable[[dict[str, Any]], Any]
-# A change in Census, by what is said of it: the path, the value in Census, the repository's.
-DRIFT: dict[tuple[str, str, str], Change] = {
-    (f"{OBJECT}.type", "model", "table"): lambda s: table(s).update(type="model"),
-    (f"{OBJECT}.table_catalog", "rds", "crm"): lambda s: table(s).update(table_catalog="rds"),
-    (f"{OBJECT}.table_schema", "dbt", "sfdc_dbx"): lambda s: table(s).update(table_schema="dbt"),
-    (f"{OBJECT}.table_name", "other", "product_property_feature_sync"): (
-        lambda s: table(s).update(table_name="other")
-    ),
-    ("source_attributes.connection_id", "12", "11"): (
-        lambda s: s["source_attributes"].update(connection_id=12)
-    ),
-    ("activation_id", "other_donkey", "glimmering_donkey"): (
-        lambda s: s.update(activation_id="other_donkey")
-    ),
-    ("operation", "mirror", "update"): lambda s: s.update(operation="mirror"),
-    ("destination_object", "Account", "Product_Property__c"): (
-        lambda s: s["destination_attributes"].update(object="Account")
-    ),
-    ("mappings.Snappt_Property_ID__c.is_primary_identifier", "True", "False"): (
-        lambda s: mapping_to(s, "Snappt_Property_ID__c").update(is_primary_identifier=True)
-    ),
-    ("mappings.VOR_Start_Date__c.from", "none", "vor_start_date_c"): (
-        lambda s: s["mappings"].remove(mapping_to(s, "VOR_Start_Date__c"))
-    ),
-    ("mappings.Name.from", "name", "none"): lambda s: s["mappings"].append(
-        {"from": {"type": "column", "data": "name"}, "to": "Name", "is_primary_identifier": False}
-    ),
-    ("mappings.IDV_Only_Enabled__c.from", "constant_value", "idv_only_enabled_c"): (
-        lambda s: mapping_to(s, "IDV_Only_Enabled__c").update(
-            {"from": {"type": "constant_value", "data": {"value": "Secret Towers"}}}
-        )
-    ),
-    (f"mappings.{FRAUD} again.from", "x_c", "none"): lambda s: s["mappings"].append(
-        mapping_to(s, FRAUD) | {"from": "x_c"}
-    ),
-    ("mappings.VOR_Updated_Date__c.sync_null_values", "False", "True"): (
-        lambda s: mapping_to(s, "VOR_Updated_Date__c").update(sync_null_values=False)
-    ),
-    ("mappings.Bank_Linking_Enabled__c.preserve_values", "True", "none"): (
-        lambda s: mapping_to(s, "Bank_Linking_Enabled__c").update(preserve_values=True)
-    ),
-    ("field_behavior", "sync_all_properties", "specific_properties"): (
-        lambda s: s.update(field_behavior="sync_all_properties")
-    ),
-    ("mode.type", "live", "triggered"): lambda s: s["mode"].update(type="live"),
-    ("mode.triggers.schedule.frequency", "weekly", "never"): lambda s: s["mode"]["triggers"].update(
-        schedule={"frequency": "weekly", "day": "Monday"}
-    ),
-    ("mode.triggers.dbt_cloud.job_id", "1", "none"): lambda s: s["mode"]["triggers"].update(
-        dbt_cloud={"job_id": "1"}
-    ),
-    ("paused", "True", "False"): lambda s: s.update(paused=True),
+
+
+def put(sync: dict[str, Any], path: str, value: object) -> None:
+    """Set the value at a path; a mapping is found by its field. None: Census does not return it."""
+    *parents, name = path.split(".")
+    part: Any = sync
+    for parent in parents:
+        is_list = isinstance(part, list)
+        part = next(m for m in part if m["to"] == parent) if is_list else part[parent]
+    part[name] = value
+
+
+# What somebody changed in Census: the value there, and the repository's.
+DRIFT: dict[str, tuple[Any, str]] = {
+    f"{OBJECT}.type": ("model", "table"),
+    f"{OBJECT}.table_catalog": ("rds", "crm"),
+    f"{OBJECT}.table_schema": ("dbt", "sfdc_dbx"),
+    f"{OBJECT}.table_name": ("other", "product_property_feature_sync"),
+    "source_attributes.connection_id": (12, "11"),
+    "activation_id": ("other_donkey", "glimmering_donkey"),
+    "operation": ("mirror", "update"),
+    "destination_attributes.object": ("Account", "Product_Property__c"),
+    "mappings.Snappt_Property_ID__c.is_primary_identifier": (True, "False"),
+    "mappings.VOR_Start_Date__c.from": ("x_c", "vor_start_date_c"),
+    "mappings.VOR_Updated_Date__c.sync_null_values": (False, "True"),
+    "mappings.Bank_Linking_Enabled__c.preserve_values": (True, "none"),
+    "field_behavior": ("sync_all_properties", "specific_properties"),
+    "mode.type": ("live", "triggered"),
+    "mode.triggers.schedule.frequency": ("weekly", "never"),
+    "mode.triggers.dbt_cloud": ("job 1", "none"),
+    "paused": (True, "False"),
 }
 
 
 def test_every_difference_is_a_line(client: Client, server: Server) -> None:
     """Each change alone gives its line and no other; all together give all of them."""
-    lines = {change: "{}: in Census {}, in the repository {}".format(*change) for change in DRIFT}
-    together = live()
-    for change, line in lines.items():
+    together, lines = live(), []
+    for path, (value, ours) in DRIFT.items():
         server.sync = live()
-        DRIFT[change](server.sync)
+        put(server.sync, path, value)
+        put(together, path, value)
+        shown = path.replace("destination_attributes.", "destination_")
+        lines.append(f"{shown}: in Census {value}, in the repository {ours}")
         outcome = client(command="diff", options=f"--config {CONFIG}")
-        assert (outcome.code, outcome.out) == (1, f"{line}\n")
+        assert (outcome.code, outcome.out) == (1, f"{lines[-1]}\n")
         assert outcome.err.startswith("Sync 52 differs from the repository in 1 place. Correct ")
-        DRIFT[change](together)
+    constant = {"type": "constant_value", "data": {"value": "Secret Towers"}}
+    put(together, f"mappings.{FRAUD}.from", constant)
+    date = next(m for m in together["mappings"] if m["to"] == "IDV_Only_Start_Date__c")
+    together["mappings"].remove(date)
+    more = [{"from": "name", "to": "Name"}, {"from": "y_c", "to": FRAUD}]
+    together["mappings"] += more
     server.sync = together
     outcome = client(command="diff", options=f"--config {CONFIG}")
-    assert sorted(outcome.out.splitlines()) == sorted(lines.values())
+    for to, theirs, ours in (
+        (FRAUD, "constant_value", "fraud_detection_enabled_c"),
+        ("IDV_Only_Start_Date__c", "none", "idv_only_start_date_c"),
+        ("Name", "name", "none"),
+        (f"{FRAUD} again", "y_c", "none"),
+    ):
+        lines.append(f"mappings.{to}.from: in Census {theirs}, in the repository {ours}")
+    assert sorted(outcome.out.splitlines()) == sorted(lines)
 
 
 MATCHES = "Sync 52 matches the repository.\n"
+Change = Callable[[dict[str, Any]], Any]
 # Another way to say the same, or a part that Census does not return, which is then said.
-SAME: dict[str, tuple[Change, str]] = {
-    "as it is": (lambda s: None, ""),
-    "names of the warehouse in upper case": (
-        lambda s: (
-            table(s).update(table_catalog="CRM"),
-            mapping_to(s, FRAUD).update({"from": "FRAUD_DETECTION_ENABLED_C"}),
-        ),
-        "",
-    ),
-    "the activation as a connection": (
-        lambda s: s["destination_attributes"].update(connection_id=s.pop("activation_id")),
-        "",
-    ),
-    "the object at the top": (
-        lambda s: s.update(destination_object=s.pop("destination_attributes")["object"]),
-        "",
-    ),
-    "paused": (lambda s: s.pop("paused"), "paused"),
-    "operation": (lambda s: s.update(operation=None), "operation"),
-    "source": (
-        lambda s: s.update(source_attributes={"object": {"type": "table"}}),
-        f"source_attributes.connection_id, {OBJECT}.table_catalog, {OBJECT}.table_name, "
-        f"{OBJECT}.table_schema",
-    ),
-    "triggers": (
-        lambda s: s["mode"].update(triggers=["x"]),
-        "mode.triggers.schedule.frequency",
-    ),
-    "mappings": (
+SAME: list[tuple[Change, str]] = [
+    (lambda s: None, ""),
+    (lambda s: put(s, f"{OBJECT}.table_catalog", "CRM"), ""),
+    (lambda s: put(s, f"mappings.{FRAUD}.from", "FRAUD_DETECTION_ENABLED_C"), ""),
+    (lambda s: put(s, "destination_attributes.connection_id", s.pop("activation_id")), ""),
+    (lambda s: s.update(destination_object=s.pop("destination_attributes")["object"]), ""),
+    (lambda s: s.pop("paused"), "paused"),
+    (lambda s: put(s, "operation", None), "operation"),
+    (lambda s: put(s, f"{OBJECT}.table_name", None), f"{OBJECT}.table_name"),
+    (lambda s: put(s, "mode.triggers", ["x"]), "mode.triggers.schedule.frequency"),
+    (
         lambda s: s.pop("mappings"),
         "mappings: from, mappings: is_primary_identifier, mappings: sync_null_values",
     ),
-    "nulls": (
+    (
         lambda s: [mapping.pop("sync_null_values") for mapping in s["mappings"]],
         "mappings: sync_null_values",
     ),
-}  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("change", SAME)
 def test_what_says_the_same_or_is_not_returned_is_no_difference(
-    client: Client, server: Server, change: str
+    client: Client, server: Server, change: tuple[Change, str]
 ) -> None:
     server.sync = live()
-    change, absent = SAME[change]
+    change, absent = change
     change(server.sync)
     outcome = client(command="diff", options=f"--config {CONFIG}")
     line = f"Not compared, because Census did not return it: {absent}.\n" if absent else ""
@@ -717,30 +638,30 @@ def test_a_sync_that_cannot_be_compared_is_unclear(
     assert re.search(r"Compare (it|them) by eye", outcome.err)
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (None, "could not be read (No such file or directory)"),
-        (b"", "could not be read (not JSON)"),
-        (b"06:00:00  Running with dbt\n{}", "could not be read (not JSON)"),
-        (b"\xff\xfe\x00", "could not be read (not JSON)"),
-        (b"[" * 100_000, "could not be read (not JSON)"),
-        (b"[]", "is no sync in a known form"),
-        (b'{"mappings": 3}', "is no sync in a known form"),
-        (b"{}", "have nothing in common"),
-    ],
-)
+UNREADABLE = {
+    "/no/such/file": "could not be read (No such file or directory)",
+    "": "could not be read (not JSON)",
+    "06:00:00  Running with dbt\n{}": "could not be read (not JSON)",
+    "\udcff\udcfe": "could not be read (not JSON)",
+    "[" * 100_000: "could not be read (not JSON)",
+    "[]": "is no sync in a known form",
+    '{"mappings": 3}': "is no sync in a known form",
+    "{}": "have nothing in common",
+}
+
+
 def test_a_configuration_that_cannot_be_read_triggers_nothing(
-    client: Client, server: Server, tmp_path: Path, content: bytes | None, expected: str
+    client: Client, server: Server, tmp_path: Path
 ) -> None:
     server.sync = live()
-    config = tmp_path / "sync.json"
-    if content is not None:
-        config.write_bytes(content)
-    outcome = client(STARTED, run(), options=f"--check {config}")
-    assert outcome.code == 2
-    assert outcome.err.startswith("Nothing was triggered. ")
-    assert expected in outcome.err
+    for content, expected in UNREADABLE.items():
+        config = tmp_path / "sync.json"
+        config.write_bytes(content.encode(errors="surrogateescape"))
+        config = content if content.startswith("/") else config
+        outcome = client(STARTED, run(), options=f"--check {config}")
+        assert outcome.code == 2
+        assert outcome.err.startswith("Nothing was triggered. ")
+        assert expected in outcome.err
     assert TRIGGER not in server.requests
 
 
@@ -770,17 +691,6 @@ def test_without_a_proper_key_nothing_is_sent(
     assert outcome.code == 2
     assert "Put an Activations personal access token there." in outcome.err
     assert not server.requests
-
-
-def test_netrc_does_not_replace_the_key(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login someone password else\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setenv("CENSUS_API_KEY", f" {KEY}\r\n")
-    assert client(STARTED, run()).code == 0  # which checks the key of each request
 
 
 SECRET = "--secret-scope product-property-sync --secret-key census-api-key"
@@ -820,8 +730,8 @@ WRONG = {
         for url in (
             "http://app.getcensus.com/api/v2",
             "http://localhost.example.com/api/v2",
-            "ftp://localhost/api/v2",
             "https://app.getcensus.com:port/api/v2",
+            "https://app.getcensus.com",
             "https://someone:else@app.getcensus.com/api/v2",
             "https://app.getcensus.com/api/v2?a=b",
         )

@@ -20,11 +20,7 @@ RUN = {
     "records_processed": 2815,
     "records_updated": 2815,
     "records_failed": 0,
-    "error_code": None,
-    "error_message": None,
-    "error_detail": None,
     "status": "completed",
-    "canceled": False,
     "full_sync": True,
 }
 
@@ -57,13 +53,8 @@ STARTED = data(sync_run_id=94)
 def record(key: str | None, message: str | None, status: str | None = "rejected") -> dict[str, Any]:
     """Return a record as Census reports it, with the values that were sent."""
     payload = {"Reverse_ETL_ID__c": key, "Name": "Secret Towers", "Email": "someone@example.com"}
-    return {
-        "identifier": key,
-        "status": status,
-        "status_message": message,
-        "operation": "upsert",
-        "record_payload": payload,
-    }
+    found = {"identifier": key, "status": status, "status_message": message}
+    return found | {"operation": "upsert", "record_payload": payload}
 
 
 @dataclass
