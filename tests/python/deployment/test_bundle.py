@@ -1,6 +1,8 @@
 """The production job: a bundle that Databricks accepts, and commands that do their work."""
 
+import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -15,6 +17,7 @@ import click
 import databricks_cli
 import pytest
 import yaml
+from census_server import STARTED, run, serve
 from conftest import (
     INCIDENT,
     PROOF,
@@ -22,7 +25,9 @@ from conftest import (
     SOURCE_TABLES,
     Databricks,
     Project,
+    copy_of,
     failures,
+    offered,
     simulate_sync,
 )
 from databricks.bundles.jobs import Job
@@ -160,47 +165,51 @@ def test_the_census_task_can_run() -> None:
     assert (parsed.secret_scope, parsed.secret_key) == (scope, key)
 
 
-# Stands in for the commands of the page: keeps their words, and does what the page needs of them.
+# Stands in for a command of the page: keeps its words, and does what the page needs of it.
 STUB = """#!/bin/bash
 case {name} in curl | python) cat > /dev/null ;; esac
-{python} -c 'import json, sys; print(json.dumps(sys.argv[1:]))' {name} "$@" >> {log}
+{python} -c 'import json, sys; print(json.dumps(sys.argv[1:]))' {name} "$@" >> log
 case {name} in
     databricks) exec {python} {cli} "$@" ;;
     dbt) echo '"reverse_etl_id_c": "prop_1"' ;;
 esac
 """
+# What Census would do after the real client has triggered a sync. What diff does is shown elsewhere.
+REAL_PYTHON = """#!/bin/bash
+[ "$1 $2" != "scripts/census.py diff" ] || exec cat
+{python} "$@" || exit
+[ "$1 $2" != "scripts/census.py sync" ] || dbt --quiet run-operation simulate_census_sync \\
+    --target prod --args '{{relation: product_property_feature_sync}}'
+"""
 
 
-def typed(folder: Path, page: str, settings: str) -> tuple[subprocess.CompletedProcess, list]:
-    """Type the page's commands from top to bottom; return the outcome and the words of each."""
-    shutil.rmtree(folder, ignore_errors=True)
+def typed(folder: Path, page: str = PAGE, **stubs: str) -> subprocess.CompletedProcess:
+    """Type the page's commands from top to bottom in a folder, with stand-ins for some programs."""
+    shutil.rmtree(folder / "bin", ignore_errors=True)
     (folder / "bin").mkdir(parents=True)
-    (folder / "output").mkdir()
-    (folder / "models" / "marts" / "census").mkdir(parents=True)
-    (folder / "databricks.yml").write_text(settings)
-    shutil.copy(ROOT / "profiles.yml.example", folder)
-    for name in ("databricks", "dbt", "curl", "python"):
-        values = {"python": sys.executable, "cli": databricks_cli.__file__, "log": folder / "log"}
-        (folder / "bin" / name).write_text(STUB.format(name=name, **values))
+    for name, stub in stubs.items():
+        text = stub.format(name=name, python=sys.executable, cli=databricks_cli.__file__)
+        (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
-    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
-    run = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
+    path = f"{folder / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(re.findall(r"```bash\n(.*?)```", page, re.S))],
         cwd=folder,
-        env={"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "HOME": str(folder)},
+        env={"HOME": str(folder), "NO_PROXY": "127.0.0.1", **os.environ, "PATH": path},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
-    return run, [json.loads(line) for line in (folder / "log").read_text().splitlines()]
 
 
 def test_the_page_can_be_typed_from_top_to_bottom(tmp_path: Path) -> None:
     """With a `databricks` that refuses what the CLI would refuse."""
-    settings = (ROOT / "databricks.yml").read_text()
-    run, words = typed(tmp_path / "page", PAGE, settings)
+    page = copy_of(ROOT, tmp_path / "page").path
+    (page / "output").mkdir(exist_ok=True)
+    stubs = dict.fromkeys(("databricks", "dbt", "curl", "python"), STUB)
+    run = typed(page, **stubs)
     assert run.returncode == 0, run.stderr
-    assert "All 50 have arrived." not in run.stdout  # the stub's record still differs
+    words = [json.loads(line) for line in (page / "log").read_text().splitlines()]
     steps = []
     for program, *arguments in words:
         if program == "dbt":
@@ -230,12 +239,35 @@ def test_the_page_can_be_typed_from_top_to_bottom(tmp_path: Path) -> None:
         ("export BUNDLE_VAR_warehouse_id", "X"): "required variable service_principal, warehouse",
         ("run product_property_sync", "run other"): "there is no job other",
     }.items():
-        run, _ = typed(tmp_path / "page", PAGE.replace(*typo, 1), settings)
+        run = typed(page, PAGE.replace(*typo, 1), **stubs)
         assert run.returncode == 1
         assert message in run.stderr
+    settings = (page / "databricks.yml").read_text()
     empty = settings.replace("default: https://app.getcensus.com/api/v2", 'default: ""')
-    run, _ = typed(tmp_path / "page", PAGE, empty)
+    (page / "databricks.yml").write_text(empty)
+    run = typed(page, **stubs)
     assert (run.returncode, "is not a string" in run.stderr) == (1, True)
+
+
+@pytest.mark.slow
+def test_the_page_leads_to_the_first_verified_sync(
+    loop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the target prod on DuckDB; the bundle and Census are stand-ins."""
+    profile = (loop.path / "profiles.yml.example").read_text()
+    profile = profile.replace("    prod:", "    other:").replace("    duckdb:", "    prod:")
+    (loop.path / "profiles.yml.example").write_text(profile)
+    with contextlib.contextmanager(serve)() as server:
+        server.records = {}
+        server.answers = [run()]
+        server.faults = {"trigger?force_full_sync=true": [STARTED] * 2}
+        monkeypatch.setenv("CENSUS_API_URL", server.url)
+        page = PAGE.replace("CENSUS_API_KEY=…", "CENSUS_API_KEY=secret-token:1")
+        ended = typed(loop.path, page, python=REAL_PYTHON, databricks=STUB, curl=STUB)
+    assert ended.returncode == 0, (ended.stdout[-3000:], ended.stderr)
+    assert len((loop.path / "output" / "first_50.txt").read_text().splitlines()) == 50
+    assert "All 50 have arrived." in ended.stdout
+    assert offered(loop)["product_property_feature_sync"] == 2765  # as of the last build
 
 
 def test_a_replica_whose_newest_row_is_30_days_old_goes_through_the_job(loop: Project) -> None:

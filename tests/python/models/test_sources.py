@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from conftest import (
+    CENSUS_RELATIONS,
     INCIDENT,
-    ROOT,
     SOURCE_TABLES,
     Databricks,
     Engine,
@@ -260,16 +260,14 @@ def test_the_marts_are_shown_for_the_day_that_they_are_about(engine: Engine) -> 
         assert "The marts are about 2025-11-21, not 2025-11-20. Run dbt build" in engine.output
 
 
-def test_grants_are_printed_for_both_states_of_the_migration(incident: Project) -> None:
-    """As the documentation shows them, and in SQL that Databricks' grammar takes."""
-    page = (ROOT / "docs" / "operations.md").read_text()
-    documented = re.search(r"```sql\n(-- dbt: owns.*?)```", page, re.S)[1]
-    arguments = ("--args", "{dbt_principal: 0a1b2c3d, census_principal: census}")
-    run = ("--quiet", "run-operation", "print_grants", *arguments)
-    assert incident.dbt(*run).success, incident.output
-    assert incident.messages[-1].strip() == documented.strip()
-    assert incident.dbt(*run, "--vars", "salesforce_catalog: crm").success
-    moved, before = incident.messages[-1].splitlines(), documented.splitlines()
+def test_grants_are_printed_in_the_order_in_which_they_can_run(incident: Project) -> None:
+    """For dbt before the first build, for Census after it, in SQL of Databricks' grammar."""
+    run = ("--quiet", "run-operation", "print_grants", "--args")
+    printed = []
+    for variables in ("salesforce_catalog: hive_metastore", "salesforce_catalog: crm"):
+        assert incident.dbt(*run, "{dbt_principal: 0a1b2c3d}", "--vars", variables).success
+        printed.append(incident.messages[-1].splitlines())
+    before, moved = printed
     assert [line for line in before if line not in moved] == [
         "GRANT USAGE ON SCHEMA `hive_metastore`.`salesforce` TO `0a1b2c3d`;",
         "GRANT SELECT ON TABLE `hive_metastore`.`salesforce`.`product_property_c` TO `0a1b2c3d`;",
@@ -278,12 +276,24 @@ def test_grants_are_printed_for_both_states_of_the_migration(incident: Project) 
         "GRANT USE SCHEMA ON SCHEMA `crm`.`salesforce` TO `0a1b2c3d`;",
         "GRANT SELECT ON TABLE `crm`.`salesforce`.`product_property_c` TO `0a1b2c3d`;",
     ]
-    for sql in (documented, incident.messages[-1]):
-        parsed = Linter(dialect="databricks").parse_string(sql)
+    assert len(set(before)) == len(before)
+    for schema in ("sfdc_dbx", "sfdc_dbx_staging"):
+        assert f"GRANT CREATE TABLE ON SCHEMA `crm`.`{schema}` TO `0a1b2c3d`;" in before
+    assert incident.dbt(*run, "{census_principal: census}").success
+    census = incident.messages[-1].splitlines()
+    for relation in CENSUS_RELATIONS:  # they exist after the first build
+        assert f"GRANT SELECT ON TABLE `crm`.`sfdc_dbx`.`{relation}` TO `census`;" in census
+        assert relation not in "\n".join(before)
+    for lines in (before, moved, census):
+        parsed = Linter(dialect="databricks").parse_string("\n".join(lines))
         assert not parsed.violations
         assert "unparsable" not in str(parsed.tree.to_tuple(show_raw=True))
-    assert not incident.dbt(*run[:3], "--args", "{dbt_principal: 'a`b'}").success
-    assert "expected a user, group or service principal" in incident.output
+    for wrong, message in {
+        "{dbt_principal: 'a`b'}": "expected a user, group or service principal",
+        "{}": "Give dbt_principal before the first build, census_principal after it, or both.",
+    }.items():
+        assert not incident.dbt(*run, wrong).success
+        assert message in incident.output
 
 
 def test_the_standing_questions_are_answered(engine: Engine) -> None:
