@@ -137,8 +137,20 @@ def test_the_job_installs_the_tested_versions_and_nothing_from_the_package_hub(t
     assert installed == {name: LOCKED[name] for name in installed}
     assert {"dbt-core", "dbt-databricks", "dbt-adapters", "dbt-common"} <= installed.keys()
     assert not [words for words in commands(target) if words[:2] == ["dbt", "deps"]]
-    assert BUNDLE["sync"]["include"] == ["profiles.yml", "dbt_packages"]
+    # Without the seeds, dbt would warn of their settings in every task.
+    assert BUNDLE["sync"] == {
+        "include": ["profiles.yml", "dbt_packages"],
+        "exclude": ["tests/python"],
+    }
     assert (ROOT / "dbt_packages" / "dbt_utils" / "dbt_project.yml").exists()
+
+
+def test_ci_tests_the_pythons_on_both_sides_of_the_jobs() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert yaml.safe_load(text)["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
+    # GitHub's runners have no Node 20 any more, which the majors before these need.
+    majors = re.findall(r"uses: actions/[\w-]+@v(\d+)", text)
+    assert [int(major) >= 6 for major in majors] == [True, True]
 
 
 @pytest.mark.parametrize("target", BUNDLE["targets"])
@@ -174,7 +186,7 @@ case {name} in
     dbt) echo '"reverse_etl_id_c": "prop_1"' ;;
 esac
 """
-# What Census would do after the real client has triggered a sync. What diff does is shown elsewhere.
+# After the real client has triggered a sync, what Census would do. diff is tested elsewhere.
 REAL_PYTHON = """#!/bin/bash
 [ "$1 $2" != "scripts/census.py diff" ] || exec cat
 {python} "$@" || exit

@@ -404,7 +404,6 @@ ADVICE = {
     "CANNOT_EXECUTE_FLOW_TRIGGER: FIELD_CUSTOM_VALIDATION_EXCEPTION: x": "a validation rule",
     "CANNOT_EXECUTE_FLOW_TRIGGER: UNABLE_TO_LOCK_ROW": "another process",
     "a bad value for a multiple-select record field": None,
-    "too many queries of yours": None,
 }
 
 
@@ -429,9 +428,8 @@ MASKED = {
     "write to some.one+x@example.co.uk now": "write to <email> now",
     "call 555-0100 on 2026-11-20, line 12 of 999": "call <number> on <number>, line 12 of 999",
     "key prop_000000 is unknown": "key <key> is unknown",
-    "two\nlines\tand \x1b[31mcolour": "two lines and [31mcolour",
+    "two\nlines \x1b[31mcolour": "two lines [31mcolour",
     "a" * 200 + " b" * 200: "a" * 200 + " b" * 50,
-    '"' + "x" * 10_000: "...",
     "x " * 995 + "a0B5g00000XyZ12": "x " * 150,
 }
 
