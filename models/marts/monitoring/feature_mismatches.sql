@@ -1,6 +1,11 @@
 -- One row per Salesforce record and product that differ.
-with flags as (
-    select * from {{ ref('int_product_properties_unpivoted') }}
+with differing as (
+    select
+        *,
+        -- It cannot have been wrong before the record was created in Salesforce.
+        greatest(created_at, updated_at) as mismatched_since_at
+    from {{ ref('int_product_properties_unpivoted') }}
+    where mismatch_kind is not null
 )
 
 select
@@ -18,7 +23,14 @@ select
     started_at,
     updated_at_in_salesforce,
     updated_at,
-    -- It cannot have been wrong before the record was created in Salesforce.
-    greatest(created_at, updated_at) as mismatched_since_at
-from flags
-where mismatch_kind is not null
+    mismatched_since_at,
+    -- As of the build, also when somebody reads this view days later.
+    greatest(
+        {{ dbt.datediff(
+            'mismatched_since_at',
+            'least(' ~ as_of_date() ~ ', cast(' ~ built_at() ~ ' as date))',
+            'day'
+        ) | trim }},
+        0
+    ) as days_mismatched
+from differing
