@@ -119,10 +119,13 @@ def explain(error: BaseException | None) -> str:
     if holder := re.search(r"Conflicting lock is held in .*?\(PID \d+\)", reason):
         advice = "Another program has the warehouse file open: wait until it ends, then try again."
         return f"{advice} ({holder[0]})"
-    hint = "Has dbt build run?"
-    if "profile" in reason.lower():
-        hint = "Is there a profiles.yml? If not: cp profiles.yml.example profiles.yml"
-    return f"dbt cannot read the warehouse: {reason} {hint}"
+    hints = {
+        "profile": " Is there a profiles.yml? If not: cp profiles.yml.example profiles.yml",
+        "exist": " Has dbt build run?",
+        "cannot be found": " Has dbt build run?",
+    }
+    hint = next((hint for word, hint in hints.items() if word in reason.lower()), "")
+    return f"dbt cannot read the warehouse: {reason}{hint}"
 
 
 def rows_of(table: Table) -> list[Row]:
