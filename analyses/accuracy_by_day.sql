@@ -1,5 +1,5 @@
--- What share was right, build by build? The worst build of each of the last 90 days with a build, and
--- the last build. While the guard was tripped the share is unknown, which counts as the worst.
+-- What share was right, build by build? The worst build of each of the last 90 days with a build,
+-- and the last build. While the guard was tripped the share is unknown, which counts as the worst.
 with builds as (
     select
         run_id,

@@ -1,28 +1,36 @@
--- Since when has it been wrong? Mismatched properties by the age of their oldest difference, in days.
+-- Since when has it been wrong? Mismatched properties by the age of their oldest difference.
 {%- set ages = {0: 'the same day', 7: '1 to 7 days', 30: '8 to 30 days'} %}
 with properties as (
     select
         salesforce_id,
-        max(days_mismatched) as days
-        {%- for product in product_features() %},
-        count(case when product = '{{ product.name }}' then 1 end) as {{ product.source_prefix }}
+        {%- for product in product_features() %}
+        count(case when product = '{{ product.name }}' then 1 end) as {{ product.source_prefix }},
         {%- endfor %}
+        max(days_mismatched) as oldest
     from {{ ref('feature_mismatches') }}
     group by salesforce_id
+),
+
+aged as (
+    select
+        *,
+        case
+            {%- for days, age in ages.items() %}
+            when oldest <= {{ days }} then '{{ age }}'
+            {%- endfor %}
+            when oldest is null then 'unknown'
+            else 'more than 30 days'
+        end as mismatched_for
+    from properties
 )
 
 select
-    case
-        {%- for days, age in ages.items() %}
-        when days <= {{ days }} then '{{ age }}'
-        {%- endfor %}
-        when days is null then 'unknown'
-        else 'more than 30 days'
-    end as mismatched_for,
-    count(*) as mismatched
-    {%- for product in product_features() %},
+    mismatched_for,
+    count(*) as mismatched,
+    {%- for product in product_features() %}
     sum({{ product.source_prefix }}) as {{ product.source_prefix }}
+    {%- if not loop.last %},{% endif %}
     {%- endfor %}
-from properties
-group by 1
-order by min(days) asc nulls last
+from aged
+group by mismatched_for
+order by min(oldest) asc nulls last

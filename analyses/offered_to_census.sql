@@ -1,5 +1,5 @@
--- What would each Census sync read now, and how much of it was wrong at the last build? New properties
--- are not in Salesforce, so none of them is wrong there.
+-- What would each Census sync read now, and how much of it was wrong at the last build? New
+-- properties are not in Salesforce, so none of them was wrong there.
 with wrong as (
     select distinct reverse_etl_id_c from {{ ref('feature_mismatches') }}
     where sync_exception is null
@@ -23,8 +23,7 @@ syncs as (
         {{ dbt.string_literal(dbt.escape_single_quotes(exposure.url or '')) }} as url,
         '{{ relation.name }}' as relation,
         count(*) as offered,
-        {{ 'null' if relation.name == 'product_property_create' else 'count(wrong.reverse_etl_id_c)' }}
-            as mismatched
+        count(wrong.reverse_etl_id_c) as mismatched
     from {{ relation.relation_name }} as offered
     left join wrong on offered.reverse_etl_id_c = wrong.reverse_etl_id_c
     {%- endfor %}

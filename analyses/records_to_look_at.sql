@@ -1,7 +1,8 @@
--- Which records does a person have to look at, and why? Five examples of each reason, with its figures.
+-- Which records does a person have to look at, and why? Five examples of each reason, with the
+-- figures of the reason.
 with records as (
     select
-        'exceptions' as section,
+        'exceptions' as mart,
         sync_exception as reason,
         what_to_do,
         is_mismatched,
@@ -13,10 +14,10 @@ with records as (
     union all
 
     select
-        'issues',
-        issue,
+        'issues' as mart,
+        issue as reason,
         what_to_do,
-        false,
+        false as is_mismatched,
         salesforce_id,
         property_name,
         snappt_property_id_c
@@ -33,18 +34,18 @@ reasons as (
 ranked as (
     select
         *,
-        count(*) over (partition by section, reason, is_new_property) as records,
+        count(*) over (partition by mart, reason, is_new_property) as records,
         sum(case when is_mismatched then 1 else 0 end)
-            over (partition by section, reason, is_new_property) as mismatched,
+            over (partition by mart, reason, is_new_property) as mismatched,
         row_number() over (
-            partition by section, reason, is_new_property
+            partition by mart, reason, is_new_property
             order by case when is_mismatched then 1 else 2 end, salesforce_id, property_name
         ) as place
     from reasons
 )
 
 select
-    section,
+    mart,
     reason,
     what_to_do,
     is_new_property,

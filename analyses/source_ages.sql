@@ -14,10 +14,15 @@
 {%- endif %}
 {%- endfor %}
 with ages as (
-    {%- for name, table, changed_at, freshness in tables %}
+    {% for title, table, changed_at, limits in tables %}
     {%- set changed_at = 'cast(' ~ changed_at ~ ' as ' ~ timestamp ~ ')' %}
     select
-        '{{ name }}' as name,
+        '{{ title }}' as title,
+        {%- for limit in ['warn_after', 'error_after'] %}
+        {%- set given = (limits or {})[limit] or {} %}
+        cast({{ given.count * minutes[given.period] if given.count else 'null' }} as int)
+            as {{ limit }},
+        {%- endfor %}
         count(*) = 0 as is_empty,
         max({{ changed_at }}) > {{ now }} as is_ahead,
         max(
@@ -26,15 +31,11 @@ with ages as (
                     then {{ changed_at }}
             end
         ) as newest_at
-        {%- for limit in ['warn_after', 'error_after'] %}
-        {%- set of_source = (freshness or {})[limit] %},
-        {{ of_source.count * minutes[of_source.period] if of_source and of_source.count else 'null' }}
-            as {{ limit }}
-        {%- endfor %}
     from {{ table }}
     {%- if not loop.last %}
 
     union all
+
     {% endif %}
     {%- endfor %}
 ),
@@ -47,7 +48,7 @@ final as (
 )
 
 select
-    name,
+    title,
     newest_at,
     minutes_old,
     warn_after,
@@ -59,6 +60,6 @@ select
         when minutes_old > error_after then 'too old'
         when minutes_old > warn_after then 'old'
         else 'fresh'
-    end as state
+    end as freshness
 from final
-order by name desc
+order by title desc

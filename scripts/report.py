@@ -171,12 +171,12 @@ def needs_of(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what needs attention besides the mismatches: a text, and the section about it."""
     build, needs = report["build"], []
     for source in report["source_ages"]:
-        if source["state"] in ("old", "too old"):
-            needs.append((f"{source['name']}: {duration(source['minutes_old'])} old", "freshness"))
-        elif source["state"] == "empty":
-            needs.append((f"{source['name']}: the table is empty", "freshness"))
+        if source["freshness"] in ("old", "too old"):
+            needs.append((f"{source['title']}: {duration(source['minutes_old'])} old", "freshness"))
+        elif source["freshness"] == "empty":
+            needs.append((f"{source['title']}: the table is empty", "freshness"))
         if source["is_ahead"]:
-            needs.append((f"{source['name']}: a time lies in the future", "freshness"))
+            needs.append((f"{source['title']}: a time lies in the future", "freshness"))
     if build["exceptions"]:
         needs.append((f"{counted(build['exceptions'], 'record')} cannot be synced", "exceptions"))
     if build["issues"]:

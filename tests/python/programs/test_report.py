@@ -63,19 +63,19 @@ mismatches_by_day:
   - {<<: *day, is_day: false, created_on: 2025-10, mismatched: 1, properties: 9}
 mismatches_by_age: [{<<: *day, mismatched_for: 8 to 30 days}]
 records_to_look_at:
-  - &finding {section: exceptions, reason: blank_sync_key, records: 60, mismatched: 2,
+  - &finding {mart: exceptions, reason: blank_sync_key, records: 60, mismatched: 2,
       what_to_do: *nasty, salesforce_id: 'a"/<b>', property_name: *nasty,
       snappt_property_id_c: "4", is_new_property: false}
   - {<<: *finding, salesforce_id: a02, property_name: null}
   - {<<: *finding, reason: sync_key_taken, salesforce_id: null, is_new_property: true, records: 1}
-  - {<<: *finding, section: issues, salesforce_id: a03}
+  - {<<: *finding, mart: issues, salesforce_id: a03}
 offered_to_census:
   - {label: *nasty, url: "https://example.com/?a=1&b=2", relation: sync, offered: 7, mismatched: 5}
-  - {label: No link, url: "javascript:alert()", relation: *long, offered: 1, mismatched: null}
+  - {label: No link, url: "javascript:alert()", relation: *long, offered: 1, mismatched: 0}
 source_ages:
-  - &old {name: Salesforce replica, state: old, minutes_old: 4200, newest_at: *now,
+  - &old {title: Salesforce replica, freshness: old, minutes_old: 4200, newest_at: *now,
       warn_after: 1440, error_after: null, is_ahead: false}
-  - {<<: *old, name: Features table, state: unknown, newest_at: null, error_after: 10080}
+  - {<<: *old, title: Features table, freshness: unknown, newest_at: null, error_after: 10080}
 accuracy_by_day:
   - &run {measured_at: *now, properties: 20, mismatched: 0, share_right: 1.0}
   - {<<: *run, share_right: null}
@@ -100,7 +100,7 @@ NOTHING = {name: 0 if type(value) is int else value for name, value in BUILD.ite
 GOOD = FULL | {
     **{name: [] for name in program.ANALYSES if name.startswith(("mismatches", "records"))},
     "build": NOTHING | {"properties": 20},
-    "source_ages": [FULL["source_ages"][0] | {"state": "fresh"}],
+    "source_ages": [FULL["source_ages"][0] | {"freshness": "fresh"}],
     "mismatch_rows": 0,
     "rejections": None,
 }
@@ -265,7 +265,7 @@ def test_odd_times_and_empty_tables_are_named(engine: Engine) -> None:
     create_table(engine, "crm.odd.product_property_c", f"select * from {replica} where 1 = 0")
     variables = "{features_schema: odd, salesforce_catalog: crm, salesforce_schema: odd}"
     ages = shown(engine, "source_ages", variables)
-    assert {row["name"]: (row["state"], row["newest_at"], row["is_ahead"]) for row in ages} == {
+    assert {row["title"]: (row["freshness"], row["newest_at"], row["is_ahead"]) for row in ages} == {
         "Features table": ("old", datetime(2025, 11, 20, tzinfo=UTC), True),
         "Salesforce replica": ("empty", None, None),
         "Last build": ("fresh", ages[1]["newest_at"], False),
@@ -319,7 +319,7 @@ EDGES = {
     "Salesforce replica: 2 days old": GOOD | {"source_ages": FULL["source_ages"]},
     "Features table ○ unknown Old after 24 hours. Too old after 7 days.": FULL,
     "Salesforce replica: the table is empty Salesforce replica: a time lies in the future": GOOD
-    | {"source_ages": [FULL["source_ages"][0] | {"state": "empty", "is_ahead": True}]},
+    | {"source_ages": [FULL["source_ages"][0] | {"freshness": "empty", "is_ahead": True}]},
     "▲ Attention Salesforce is wrong about 7 of 20 properties No sync can repair this: the records "
     "cannot be synced.": with_build(FULL, records_to_update=0),
     "■ To be repaired Salesforce is wrong about 7 of 20 properties A sync repairs 5 of them; 2 "
