@@ -265,7 +265,9 @@ def test_odd_times_and_empty_tables_are_named(engine: Engine) -> None:
     create_table(engine, "crm.odd.product_property_c", f"select * from {replica} where 1 = 0")
     variables = "{features_schema: odd, salesforce_catalog: crm, salesforce_schema: odd}"
     ages = shown(engine, "source_ages", variables)
-    assert {row["title"]: (row["freshness"], row["newest_at"], row["is_ahead"]) for row in ages} == {
+    assert {
+        row["title"]: (row["freshness"], row["newest_at"], row["is_ahead"]) for row in ages
+    } == {
         "Features table": ("old", datetime(2025, 11, 20, tzinfo=UTC), True),
         "Salesforce replica": ("empty", None, None),
         "Last build": ("fresh", ages[1]["newest_at"], False),
