@@ -161,11 +161,10 @@ def test_every_command_of_the_job_parses(target: str) -> None:
         if program != "dbt":
             continue
         parsed = parse_dbt(arguments)
-        if arguments != ["deps"]:
-            assert parsed["target"] in profile["outputs"]
-            assert set(parsed["vars"]) == {"http_path", "dev_schema"}
-    census_and_proof = ["sync", "deps", "test"] if target == "prod" else []
-    assert sequence == ["deps", "source", "build", *census_and_proof]
+        assert parsed["target"] in profile["outputs"]
+        assert set(parsed["vars"]) == {"http_path", "dev_schema"}
+    census_and_proof = ["sync", "test"] if target == "prod" else []
+    assert sequence == ["source", "build", *census_and_proof]
 
 
 def test_the_census_task_can_run() -> None:
@@ -195,10 +194,7 @@ def test_a_replica_whose_newest_row_is_30_days_old_goes_through_the_job(loop: Pr
         if program != "dbt":
             assert simulate_sync(loop, "relation: product_property_feature_sync")
             continue
-        arguments = words[: words.index("--target")] if "--target" in words else words
-        if arguments == ["deps"]:
-            continue
-        proof = loop.dbt(*arguments, *INCIDENT)
+        proof = loop.dbt(*words[: words.index("--target")], *INCIDENT)
         assert proof.success, loop.output
     assert [run.node.name for run in proof.result if run.node.resource_type == "test"] == [PROOF]
 
@@ -207,7 +203,7 @@ def test_an_hour_of_the_databricks_job_sends_few_statements(databricks: Databric
     """Each is a round trip to a warehouse that is billed by time."""
     sent: Counter[str] = Counter()
     for program, *words in commands("prod"):
-        if program == "dbt" and words != ["deps"]:
+        if program == "dbt":
             result = databricks.dbt(*words[: words.index("--target")], *INCIDENT)
             assert result.success or failures(result) == {PROOF: 2815}
             kinds = (sql.split()[0].lower() for sql in databricks.sent(""))
