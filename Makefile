@@ -82,9 +82,9 @@ browser:  # for the tests of the report
 setup: .venv/.installed profiles.yml
 
 .venv/.installed: requirements.txt
-	@echo "Installing requirements.txt into .venv (half a minute the first time)"
 	@$(or $(PYTHON),false) -c '$(FITS)' 2> /dev/null || { \
 		echo "Python 3.11, 3.12 or 3.13 with venv is needed: make PYTHON=/path/to/python3.13"; exit 1; }
+	@echo "Installing requirements.txt into .venv (half a minute)"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install -qq "$$(grep ^uv== requirements.txt)"
 	@uv pip install --quiet --compile-bytecode --requirement requirements.txt
