@@ -1,10 +1,12 @@
-{% macro show_feature_sync_summary() %}
+{# `lines` is how many to show; the first are the totals, then the worst products of the day. #}
+{% macro show_feature_sync_summary(lines=none) %}
     {% set select_summary %}
         select
             cohort, product, properties, on_in_salesforce, should_be_on, missing_in_salesforce, left_on_in_salesforce,
             never_set_in_salesforce, mismatched, sync_exceptions
         from {{ ref("feature_sync_summary") }}
-        order by cohort = 'all', cohort, mismatched desc, product
+        order by product <> 'All products', cohort = 'all', cohort, mismatched desc, product
+        {{ "limit " ~ lines if lines }}
     {% endset %}
     {% do print(built_day() ~ as_table(run_query(select_summary))) %}
 {% endmacro %}
