@@ -18,11 +18,13 @@ import databricks_cli
 import pytest
 import yaml
 from census_server import STARTED, run, serve
-from conftest import (
+from databricks.bundles.jobs import Job
+from databricks_cli import RefusedError
+from dbt.cli.main import cli
+from engines import (
     INCIDENT,
     PROOF,
     ROOT,
-    SOURCE_TABLES,
     Databricks,
     Project,
     copy_of,
@@ -30,9 +32,7 @@ from conftest import (
     offered,
     simulate_sync,
 )
-from databricks.bundles.jobs import Job
-from databricks_cli import RefusedError
-from dbt.cli.main import cli
+from source_tables import SOURCE_TABLES
 
 BUNDLE = yaml.safe_load((ROOT / "databricks.yml").read_text())
 PAGE = (ROOT / "docs" / "operations.md").read_text()
