@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import CENSUS_RELATIONS, ROOT, Project
+from engines import CENSUS_RELATIONS, ROOT, Project
 from oracle import CENSUS_COLUMNS
 
 # The agreed configuration, which the job and `census.py diff` compare with Census.
