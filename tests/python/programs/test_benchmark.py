@@ -5,7 +5,7 @@ from collections import Counter
 import bench
 import pytest
 from bench import FEATURES, SALESFORCE, Case, Read
-from conftest import Project
+from engines import Project
 
 
 @pytest.mark.parametrize("is_messy", [False, True])

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import export_feature_backfill as program
 import pytest
-from conftest import ROOT, Databricks, Engine, Project, run_program
+from engines import ROOT, Databricks, Engine, Project, run_program
 from mapping import PRODUCTS
 
 BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"

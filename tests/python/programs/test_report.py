@@ -21,22 +21,15 @@ import export_feature_backfill
 import pytest
 import report as program
 import yaml
-from conftest import (
-    INCIDENT,
-    SOURCE_TABLES,
-    Engine,
-    Project,
-    create_table,
-    run_program,
-    simulate_sync,
-)
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt_reader import GUARD, Stop, rows_of
+from engines import INCIDENT, Engine, Project, create_table, run_program, simulate_sync
 from mapping import PRODUCTS
 from selenium.webdriver import Chrome, ChromeOptions, Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium_axe_python import Axe
+from source_tables import SOURCE_TABLES
 
 MARTS = "crm.sfdc_dbx"
 Report = dict[str, Any]
