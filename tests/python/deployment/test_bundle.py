@@ -1,7 +1,6 @@
 """The production job: a bundle that Databricks accepts, and commands that do their work."""
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -180,7 +179,7 @@ def test_the_census_task_can_run() -> None:
 # Stands in for a command of the page: keeps its words, and does what the page needs of it.
 STUB = """#!/bin/bash
 case {name} in curl | python) cat > /dev/null ;; esac
-{python} -c 'import json, sys; print(json.dumps(sys.argv[1:]))' {name} "$@" >> log
+printf '%s\\0' {name} "$@" $'\\n' >> log
 case {name} in
     databricks) exec {python} {cli} "$@" ;;
     dbt) echo '"reverse_etl_id_c": "prop_1"' ;;
@@ -221,7 +220,7 @@ def test_the_page_can_be_typed_from_top_to_bottom(tmp_path: Path) -> None:
     stubs = dict.fromkeys(("databricks", "dbt", "curl", "python"), STUB)
     run = typed(page, **stubs)
     assert run.returncode == 0, run.stderr
-    words = [json.loads(line) for line in (page / "log").read_text().splitlines()]
+    words = [command.split("\0") for command in (page / "log").read_text().split("\0\n\0")[:-1]]
     steps = []
     for program, *arguments in words:
         if program == "dbt":
@@ -246,18 +245,20 @@ def test_the_page_can_be_typed_from_top_to_bottom(tmp_path: Path) -> None:
         *("census_sync_config", "scripts/census.py diff"),
         *("databricks auth", *["databricks secrets"] * 3, *["databricks bundle"] * 2),
     ]
+    deployment = PAGE[PAGE.index("### 8. Deploy the job") :]
+    assert typed(page, deployment, **stubs).returncode == 0
     for typo, message in {
         ("BUNDLE_VAR_job_managers=…", "X=1"): "no value assigned to required variable job_managers",
         ("export BUNDLE_VAR_warehouse_id", "X"): "required variable service_principal, warehouse",
         ("run product_property_sync", "run other"): "there is no job other",
     }.items():
-        run = typed(page, PAGE.replace(*typo, 1), **stubs)
+        run = typed(page, deployment.replace(*typo, 1), **stubs)
         assert run.returncode == 1
         assert message in run.stderr
     settings = (page / "databricks.yml").read_text()
     empty = settings.replace("default: https://app.getcensus.com/api/v2", 'default: ""')
     (page / "databricks.yml").write_text(empty)
-    run = typed(page, **stubs)
+    run = typed(page, deployment, **stubs)
     assert (run.returncode, "is not a string" in run.stderr) == (1, True)
 
 
