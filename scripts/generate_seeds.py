@@ -390,7 +390,7 @@ def describe(table: str, rows: list[Row]) -> str:
     cells = {name: next(row[name] for row in rows if row[name] is not None) for name in rows[0]}
     types = "".join(f"        {name}: {SQL_TYPES[type(cell)]}\n" for name, cell in cells.items())
     return (
-        f'  - name: {table}\n    description: "DuckDB\'s stand-in for '
+        f"  - name: {table}\n    description: \"DuckDB's stand-in for "
         f'{DESCRIPTIONS[table]}"\n    config:\n'
         f"      meta: {{rows: {len(rows)}}}\n      column_types:\n{types}"
     )
