@@ -1,29 +1,38 @@
 # Start with `make build`; README.md explains it, and CONTRIBUTING.md lists the test suites.
 SHELL := bash
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INCIDENT := --vars 'as_of_date: 2025-11-21'
 SIMULATE := dbt --quiet run-operation simulate_census_sync $(INCIDENT)
+# The newest Python that dbt 1.11 runs on: it crashes on 3.14 (dbt-core#12098).
+FITS := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c '$(FITS)' 2> /dev/null && echo $$python && break; done)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := build
-.PHONY: build sync report demo test slow fuzz mutants bench lint docs setup browser seeds lock
+.PHONY: build summary sync report demo test slow fuzz mutants bench lint docs setup browser seeds lock
 
 build: setup  ## load the day of the incident, build and test it, show how much is wrong
-	dbt seed $(INCIDENT)
-	dbt build $(INCIDENT)
-	dbt --quiet run-operation show_feature_sync_summary $(INCIDENT)
+	@echo "Loading the day of the incident, then building and testing the models (half a minute)"
+	@dbt --log-level warn seed $(INCIDENT)
+	@dbt --log-level warn build $(INCIDENT)
+	@dbt --quiet run-operation show_feature_sync_summary --args '{lines: 7}' $(INCIDENT)
+	@echo "make summary prints every line, make report writes an HTML page, make sync simulates the sync."
+
+summary: setup  ## print how much is wrong, per cohort and product
+	@dbt --quiet run-operation show_feature_sync_summary $(INCIDENT)
 
 sync: setup  ## simulate the Census sync, prove that nothing differs, bring the marts up to date
-	$(SIMULATE) --args '{relation: product_property_feature_sync}'
-	dbt test $(INCIDENT)
-	dbt --quiet build $(INCIDENT)
-	dbt --quiet run-operation show_feature_sync_summary $(INCIDENT)
+	@$(SIMULATE) --args '{relation: product_property_feature_sync}'
+	@echo "Proving that nothing differs any more, then building again"
+	@dbt --log-level warn test $(INCIDENT)
+	@dbt --log-level warn build $(INCIDENT)
+	@dbt --quiet run-operation show_feature_sync_summary --args '{lines: 7}' $(INCIDENT)
 
-report: setup  ## the marts as one page: output/report.html
+report: setup  ## the same figures as an HTML page: output/report.html
 	python scripts/report.py $(INCIDENT)
 
-demo: setup  ## the whole story: the incident, the syncs, the proof, and the report before and after
+demo: setup  ## run the full cycle: the incident, the syncs, the proof, and the report before and after
 	@echo "1. Load and build the day of the incident"
 	@dbt --quiet seed $(INCIDENT)
 	@dbt --quiet build $(INCIDENT)
@@ -41,7 +50,7 @@ demo: setup  ## the whole story: the incident, the syncs, the proof, and the rep
 test: lint browser  ## all gates, then the tests that CI runs (about 5 minutes)
 	pytest
 
-slow: setup  ## the slow tests: documented commands, batch by batch, builds killed at every statement
+slow: setup  ## the slow tests: documented commands, batch by batch, builds interrupted at every statement
 	pytest -m slow
 
 fuzz: setup  ## 5,000 generated states of the sources against tests/python/support/oracle.py
@@ -50,8 +59,8 @@ fuzz: setup  ## 5,000 generated states of the sources against tests/python/suppo
 mutants: setup  ## break models and macros one place at a time and check that a test fails
 	python tests/python/mutants.py
 
-bench: setup  ## measure time, memory and the hourly job; writes docs/benchmark.md
-	PYTHONPATH=scripts python benchmark/bench.py
+bench: setup  ## measure one read and one hour beside the naive query, into docs/benchmark.md
+	python benchmark/bench.py --page docs/benchmark.md
 
 # sqlfluff's processes never release the locks that dbt made, which Python would warn of.
 lint: setup
@@ -73,10 +82,12 @@ browser:  # for the tests of the report
 setup: .venv/.installed profiles.yml dbt_packages/.installed
 
 .venv/.installed: requirements.txt
-	@echo "Installing requirements.txt into .venv (a few minutes the first time)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11")'
+	@$(or $(PYTHON),false) -c '$(FITS)' 2> /dev/null || { \
+		echo "Python 3.11, 3.12 or 3.13 with venv is needed: make PYTHON=/path/to/python3.13"; exit 1; }
+	@echo "Installing requirements.txt into .venv (half a minute)"
 	@$(PYTHON) -m venv .venv
-	@pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@.venv/bin/python -m pip install -qq "$$(grep ^uv== requirements.txt)"
+	@uv pip install --quiet --compile-bytecode --requirement requirements.txt
 	@touch $@
 
 profiles.yml:

@@ -1,69 +1,156 @@
-"""Measure the project beside what it could be compared with: `make bench`.
+"""Measure one read and one hour of the project beside the naive query: `make bench`.
 
-    python benchmark/bench.py [--sizes incident 1M 10M] [--rounds 3] [--output docs/benchmark.md]
+    python benchmark/bench.py [--project PATH] [--sizes incident 1M 10M] [--rounds 3] [--page PATH]
 
-Builds the project on generated source tables, and then runs the contestants in turn, round by
-round, so that a machine that slows down slows all of them down. Each query runs in a new process
-with DuckDB's own number of threads, and its result becomes a temporary table: that is read in full
-by all threads, and costs the same for the same rows. Last comes the hourly job. The report goes
-into the page; for a quick look: `--sizes incident --rounds 2 --output /dev/stdout`.
+Copies a checkout of the project, this one or another, and builds it on generated source tables. The
+naive query and the sync view are then read in turn, each time in a new process with DuckDB's own
+number of threads, into a temporary table: that costs both the same. Last comes dbt's part of the
+hourly job. The results go to the terminal, or between the two marks of a Markdown page.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
+from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
-import yaml
-from bench_report import BUILDS, Case, Results, Sample, Size, page
-from mapping import PRODUCTS, ROOT
-from sources import DAY, FEATURES, SALESFORCE
+import duckdb
 
-SIZES = (
-    Size("incident", 17_102),
-    Size("1M", 1_000_000),
-    Size("10M", 10_000_000),
-)
-SHARES = (0.1646, 0.01)  # the incident's 2,815 of 17,102, and a day like any other
-PARTS = "analyses dbt_packages dbt_project.yml macros models packages.yml seeds selectors.yml tests"
-PAGE = ROOT / "docs" / "benchmark.md"
-DBT = Path(sys.executable).with_name("dbt")
+ROOT = Path(__file__).parents[1]
+sys.path += [str(ROOT / "scripts"), str(ROOT / "tests" / "python" / "support")]
+
+from mapping import PRODUCTS  # noqa: E402
+
+SIZES = {"incident": 17_102, "1M": 1_000_000, "10M": 10_000_000}
+SALESFORCE = "hive_metastore.salesforce.product_property_c"
+FEATURES = "crm.sfdc_dbx.product_property_w_features"
+PROPERTIES = "rds.pg_rds_public.properties"
+CATALOGS = ("hive_metastore", "crm", "rds")
+SYNC = "select * from crm.sfdc_dbx.product_property_feature_sync"
+INCIDENT = ("--vars", "as_of_date: 2025-11-21")
+MOVED = ("--vars", "{as_of_date: 2025-11-21, salesforce_catalog: crm}")
+BUILD = ("build", "--exclude-resource-type", "unit_test")
+VERIFY = ("test", "--selector", "after_sync")
+SEEDED = 17_102  # Salesforce records of the seeds
+ID_STEP = 10_000_000  # more than any property id of the seeds
+BEGIN, END = "<!-- measured -->\n", "<!-- end -->"
 STARTED = time.monotonic()
+
+
+class Read(NamedTuple):
+    """One read: seconds, the highest memory of the process in MiB, rows."""
+
+    seconds: float
+    peak_mib: float
+    rows: int
+
+
+class Case(NamedTuple):
+    """The measurements on one set of source tables."""
+
+    records: int
+    is_messy: bool
+    naive: list[Read]
+    sync: list[Read]
+    hour_seconds: float  # build and proof
+    hour_cpu: float  # CPU seconds
 
 
 def say(text: str) -> None:
     """Print a line with the minutes since the start."""
-    print(f"{(time.monotonic() - STARTED) / 60:5.1f} min  {text}", flush=True)
+    print(f"{(time.monotonic() - STARTED) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
 
 
-def run(*command: str | Path, query: str = "", folder: Path = ROOT, code: int = 0) -> str:
-    """Return what a command prints; RuntimeError with its last errors at any other exit code."""
-    environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-    done = subprocess.run(
-        command, input=query, cwd=folder, env=environment, capture_output=True, text=True
-    )
-    if done.returncode != code:
-        raise RuntimeError((done.stderr.strip() or done.stdout.strip())[-2000:])
-    return done.stdout
+def in_a_process(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+    """Return what a function returns in a new process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
-def measured(*command: str | Path, query: str = "") -> Sample:
-    """Run a Python script that prints a sample as the last line."""
-    return Sample(**json.loads(run(*command, query=query).splitlines()[-1]))
+# --- Source tables ----------------------------------------------------------------------------
 
 
-# --- Queries ----------------------------------------------------------------------------------
+def write_sources(seeds: Path, warehouse: Path, records: int, is_messy: bool) -> None:
+    """Write the source tables of a warehouse: the seeded ones, copied as often as it takes.
+
+    Each copy has its own ids, so the tables have the incident's shares of everything, and are the
+    same in every run. In messy tables one Salesforce record in 1,000 has a blank sync key, another
+    record's sync key or a blank property id, one in 1,000 has an empty flag, and one property in
+    1,000 has a second, outdated feature row.
+    """
+    warehouse.mkdir(exist_ok=True)
+    with duckdb.connect() as connection:
+        for catalog in CATALOGS:
+            connection.execute(f"attach '{seeds / catalog}.duckdb' as seeded_{catalog} (read_only)")
+            connection.execute(f"attach '{warehouse / catalog}.duckdb' as {catalog}")
+        for name, select in source_tables(records, is_messy).items():
+            connection.execute(f"create schema if not exists {name.rpartition('.')[0]}")
+            connection.execute(f"create or replace table {name} as {select}")
+
+
+def source_tables(records: int, is_messy: bool) -> dict[str, str]:
+    """Return a query for each source table."""
+    copies = f"range({-(-records // SEEDED)}) as copies(copy)"
+    key, property_id, flag = "'prop_' || new_id", "new_id::varchar", PRODUCTS[-1].flag
+    empty, outdated = "false", "false"
+    if is_messy:
+        next_key = "'prop_' || lead(new_id) over (order by number)"
+        key = f"case number % 3000 when 1000 then '' when 2000 then {next_key} else {key} end"
+        property_id = f"if(number % 3000 = 0, null, {property_id})"
+        empty, outdated = "number % 1000 = 500", "hash(property_id) % 1000 = 0"
+    new_id = f"property_id::bigint + copy * {ID_STEP}"
+    never = ", ".join(f"null as {product.feature_columns[2]}" for product in PRODUCTS)
+    return {
+        SALESFORCE: f"""
+            with copied as (
+                select
+                    *,
+                    snappt_property_id_c::bigint + copy * {ID_STEP} as new_id,
+                    row_number() over (order by copy, id) as number
+                from seeded_{SALESFORCE}, {copies}
+                qualify number <= {records}
+            )
+            select * exclude (copy, new_id, number) replace (
+                id || '-' || copy as id,
+                {property_id} as snappt_property_id_c,
+                {key} as reverse_etl_id_c,
+                if({empty}, null, {flag}) as {flag}
+            )
+            from copied
+            order by hash(number)
+        """,
+        FEATURES: f"""
+            select * exclude (copy) replace (({new_id})::varchar as property_id)
+            from seeded_{FEATURES}, {copies}
+            union all by name
+            select * exclude (copy) replace (({new_id}) || ' ' as property_id, {never})
+            from seeded_{FEATURES}, {copies}
+            where {outdated}
+            order by hash(property_id)
+        """,
+        PROPERTIES: f"""
+            select * exclude (copy) replace (id + copy * {ID_STEP} as id)
+            from seeded_{PROPERTIES}, {copies}
+            order by hash(id)
+        """,
+    }
+
+
+# --- One read ---------------------------------------------------------------------------------
 
 
 def naive_query() -> str:
@@ -84,263 +171,164 @@ def naive_query() -> str:
     )
 
 
-def contestants(is_all: bool) -> dict[str, str]:
-    """Return the queries by name: only the sync view and the naive one, or all."""
-    relations = {
-        "naive": naive_query(),
-        "sync": "select * from crm.sfdc_dbx.product_property_feature_sync",
-    }
-    if is_all:
-        for name in ("recent", "backfill"):
-            relations[name] = f"select * from crm.sfdc_dbx.product_property_feature_{name}"
-    queries = {
-        name: f"create temp table result as {query}" for name, query in relations.items()
-    } | {f"{name} count": f"select count(*) from ({query})" for name, query in relations.items()}
-    if is_all:
-        dates = "select * from crm.with_dates.product_property_feature_sync"
-        queries["dates"] = f"create temp table result as {dates}"
-    return queries
+def connect(warehouse: Path) -> duckdb.DuckDBPyConnection:
+    """Return a new connection with the catalogs attached."""
+    connection = duckdb.connect()
+    for catalog in CATALOGS:
+        connection.execute(f"attach '{warehouse / catalog}.duckdb' as {catalog} (read_only)")
+    return connection
 
 
-def measure_queries(cases: Mapping[Case, Path], rounds: int, results: Results) -> None:
-    """Run all contestants on all cases in turn, as often as there are rounds."""
-    for number in range(rounds):
-        for case, warehouse in cases.items():
-            for name, query in contestants(case[1:] == (SHARES[0], False)).items():
-                script = ROOT / "benchmark" / "measure.py"
-                sample = measured(sys.executable, script, warehouse, query=query)
-                results.queries.setdefault(case, {}).setdefault(name, []).append(sample)
-        say(f"  round {number + 1} of {rounds}")
+def read(warehouse: Path, query: str) -> Read:
+    """Read a query in full in this process."""
+    connection = connect(warehouse)
+    start = time.perf_counter()
+    rows = connection.execute(f"create temp table result as {query}").fetchall()[0][0]
+    seconds = time.perf_counter() - start
+    # ru_maxrss would begin with the memory of the process that started this one.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return Read(seconds, int(peak) / 1024, rows)
 
 
-def check_clean(case: Case, results: Results) -> None:
-    """Raise RuntimeError unless both queries find the same number of mismatches in clean tables."""
-    found = {n: results.queries[case][n][0].value for n in ("naive", "sync", "sync count")}
-    if not case.is_messy and len({*found.values()}) > 1:
-        raise RuntimeError(f"{case}: the queries do not agree: {found}")
+# --- One hour ---------------------------------------------------------------------------------
 
 
-# --- The project ------------------------------------------------------------------------------
-
-
-def copy_project(folder: Path) -> None:
-    """Copy what dbt reads, and give the profile a schema for the views that compare dates."""
-    folder.mkdir()
-    for name in PARTS.split():
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("python"))
-        else:
-            shutil.copy(ROOT / name, folder)
-    profiles = yaml.safe_load((ROOT / "profiles.yml.example").read_text(encoding="utf-8"))
-    outputs = profiles["product_property_sync"]["outputs"]
-    outputs["with_dates"] = copy.deepcopy(outputs["duckdb"]) | {"schema": "with_dates"}
-    (folder / "profiles.yml").write_text(yaml.safe_dump(profiles), encoding="utf-8")
-
-
-def use_warehouse(project: Path, warehouse: Path) -> None:
-    """Let a project find a warehouse where its profile says."""
-    (project / "warehouse").unlink(missing_ok=True)
-    (project / "warehouse").symlink_to(warehouse)
-
-
-def build_views(project: Path, warehouse: Path) -> None:
-    """Build the models, and the sync view once more with `compare_feature_dates`."""
-    use_warehouse(project, warehouse)
-    run(DBT, "run", "--vars", f"as_of_date: {DAY}", folder=project)
-    sync = ("--select", "+product_property_feature_sync", "--target", "with_dates")
-    dates = f"{{as_of_date: {DAY}, compare_feature_dates: true}}"
-    run(DBT, "run", *sync, "--vars", dates, "--target-path", "target/dates", folder=project)
-
-
-def count_nodes(project: Path) -> Counter[str]:
-    """Count the nodes of the last build by kind."""
-    target = project / "target"
-    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
-    results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
-    kinds: Counter[str] = Counter()
-    for name in (result["unique_id"] for result in results):
-        kind = name.split(".")[0]
-        if kind == "seed":  # a build keeps them as they are
-            continue
-        node = manifest["nodes"].get(name, {})
-        if kind == "model":
-            kind = node["config"]["materialized"]
-        elif kind == "test":
-            kind = "generic test" if node.get("test_metadata") else "singular test"
-        kinds[kind] += 1
-    return kinds
-
-
-def write_no_op(project: Path, folder: Path) -> None:
-    """Write a project with as many nodes of each kind as a built one, that all do nothing."""
-    kinds = count_nodes(project)
-    materialized = ("view", "table", "incremental")
-    models = [f"{kind}_{n}" for kind in materialized for n in range(kinds[kind])]
-    files = {
-        f"models/{name}.sql": f"{{{{ config(materialized='{name.split('_')[0]}') }}}}\n"
-        + ("select 1 as id" if name == "view_0" else "select id from {{ ref('view_0') }}")
-        for name in models
-    }
-    for number in range(kinds["singular test"]):
-        files[f"tests/test_{number}.sql"] = "select 1 as id where false"
-    row = [{"id": 1}]
-    properties = {
-        "models": [
-            {
-                "name": "view_0",
-                "columns": [
-                    {
-                        "name": "id",
-                        "data_tests": [
-                            {"not_null": {"name": f"not_null_{n}"}}
-                            for n in range(kinds["generic test"])
-                        ],
-                    }
-                ],
-            }
-        ],
-        "unit_tests": [
-            {
-                "name": f"unit_test_{n}",
-                "model": "view_1",
-                "given": [{"input": "ref('view_0')", "rows": row}],
-                "expect": {"rows": row},
-            }
-            for n in range(kinds["unit_test"])
-        ],
-        "exposures": [
-            {"name": f"exposure_{n}", "type": "application", "owner": {"name": "nobody"}}
-            for n in range(kinds["exposure"])
-        ],
-    }
-    files["models/properties.yml"] = yaml.safe_dump(properties)
-    settings = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))
-    kept = ("name", "version", "config-version", "profile", "flags")
-    hooks = {"on-run-start": ["select 1"] * kinds["operation"]}
-    files["dbt_project.yml"] = yaml.safe_dump({key: settings[key] for key in kept} | hooks)
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    for name in ("packages.yml", "profiles.yml"):
-        shutil.copy(project / name, folder)
-    shutil.copytree(project / "dbt_packages", folder / "dbt_packages")
-
-
-def timed(*command: str | Path, folder: Path, code: int = 0) -> Sample:
-    """Run a command as a person would; return the seconds and the CPU seconds that it took."""
+def dbt(project: Path, *command: str, code: int = 0) -> tuple[float, float]:
+    """Run dbt as a person would; return seconds and CPU seconds, or raise RuntimeError."""
     start, before = time.perf_counter(), getrusage(RUSAGE_CHILDREN)
-    run(*command, folder=folder, code=code)
+    program = Path(sys.executable).with_name("dbt")
+    done = subprocess.run([program, *command], cwd=project, capture_output=True, text=True)
     after = getrusage(RUSAGE_CHILDREN)
+    if done.returncode != code:
+        raise RuntimeError(done.stdout[-3000:] + done.stderr[-2000:])
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Sample(time.perf_counter() - start, cpu=cpu)
+    return time.perf_counter() - start, cpu
 
 
-def build(project: Path, *arguments: str) -> Sample:
-    """Run `dbt build`."""
-    return timed(DBT, "build", *arguments, folder=project)
+def copy_project(source: Path, target: Path) -> None:
+    """Copy a checkout without what git, Python and dbt keep beside it."""
+    left_out = (".git", ".venv", ".*_cache", "python", "target", "logs", "warehouse", "output")
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(*left_out))
+    shutil.copy(target / "profiles.yml.example", target / "profiles.yml")
+    (target / "warehouse").mkdir()
 
 
-def measure_builds(project: Path, warehouse: Path, rounds: int, results: Results) -> None:
-    """Build the project and the one that does nothing in turn, in each way."""
-    use_warehouse(project, warehouse)
-    variables = ("--vars", f"as_of_date: {DAY}")
-    build(project, *variables)
-    no_op = project.with_name("no_op")
-    write_no_op(project, no_op)
-    (no_op / "warehouse").mkdir()
-    build(no_op)
-    if count_nodes(no_op) != count_nodes(project):
-        raise RuntimeError(f"{count_nodes(no_op)} in place of {count_nodes(project)}")
-    for number in range(rounds):
-        for name, folder, arguments in (("project", project, variables), ("no-op", no_op, ())):
-            for way, (_, options) in BUILDS.items():
-                sample = build(folder, *options, *arguments)
-                results.builds.setdefault(f"{name} {way}", []).append(sample)
-        say(f"  round {number + 1} of {rounds}")
+def measure(project: Path, seeds: Path, records: int, is_messy: bool, rounds: int) -> Case:
+    """Measure reads and the hourly job on source tables of a size.
 
-
-# --- The job and the harness --------------------------------------------------------------------
-
-
-def measure_job(project: Path, warehouse: Path, case: Case, results: Results) -> None:
-    """Run dbt's part of the hourly job: the build and the proof.
-
-    Nothing is synced in between, so the proof fails; it compares everything either way.
+    Nothing is synced before the proof, so it fails; it compares everything either way.
     """
-    use_warehouse(project, warehouse)
-    variables = ("--vars", f"as_of_date: {DAY}")
-    for name, code, *command in (
-        ("build", 0, "build", "--exclude-resource-type", "unit_test"),
-        ("verify", 1, "test", "--selector", "after_sync"),
-    ):
-        sample = timed(DBT, *command, *variables, folder=project, code=code)
-        results.job.setdefault(case, {}).setdefault(name, []).append(sample)
+    warehouse = project / "warehouse"
+    shutil.rmtree(warehouse)
+    write_sources(seeds, warehouse, records, is_messy)
+    dbt(project, "run", *INCIDENT)  # an hour's build finds the relations of the build before it
+    naive, sync = [], []
+    for _ in range(rounds):
+        naive.append(in_a_process(read, warehouse, naive_query()))
+        sync.append(in_a_process(read, warehouse, SYNC))
+    if not is_messy and naive[0].rows != sync[0].rows:
+        raise RuntimeError(f"clean tables, but {naive[0].rows} and {sync[0].rows} rows differ")
+    build, verify = dbt(project, *BUILD, *INCIDENT), dbt(project, *VERIFY, *INCIDENT, code=1)
+    return Case(records, is_messy, naive, sync, build[0] + verify[0], build[1] + verify[1])
 
 
-def measure_databricks(project: Path, warehouse: Path, rounds: int, results: Results) -> None:
-    """Run the sync view and the naive query on the harness of the tests."""
-    script = ROOT / "benchmark" / "on_databricks.py"
-    printed = run(sys.executable, script, warehouse, project, str(rounds), query=naive_query())
-    taken = json.loads(printed.splitlines()[-1])
-    results.databricks = {name: [Sample(s) for s in taken[name]] for name in ("naive", "sync")}
-    results.statements = taken["statements"]
+def statements(project: Path, seeds: Path) -> Counter[str]:
+    """Return the statements of an hour on the Databricks harness of the tests, by kind.
+
+    The Salesforce table has moved to Unity Catalog, so the comparison is a view there.
+    """
+    import pyarrow as pa
+    from databricks_harness import LEADING_COMMENTS, DatabricksHarness
+
+    connection, utc = connect(seeds), pa.timestamp("us", "UTC")
+    with TemporaryDirectory() as folder, DatabricksHarness(Path(folder)) as harness:
+        for name in (SALESFORCE, FEATURES, PROPERTIES):
+            table = connection.sql(f"from {name}").to_arrow_table()
+            kinds = [utc if pa.types.is_timestamp(kind) else kind for kind in table.schema.types]
+            table = table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+            harness.load_arrow(name.replace("hive_metastore", "crm"), table)
+        for _ in range(2):  # the first hour creates everything
+            harness.statements.clear()
+            for command in (("source", "freshness"), BUILD, VERIFY):
+                harness.dbt(
+                    "--quiet",
+                    "--log-level",
+                    "none",
+                    "--no-print",
+                    *command,
+                    *MOVED,
+                    project_dir=project,
+                )
+        kinds = (LEADING_COMMENTS.sub("", sql).split()[0].lower() for sql in harness.statements)
+        return Counter(kinds)
 
 
-# --- All of it --------------------------------------------------------------------------------
+# --- The page ---------------------------------------------------------------------------------
 
 
-def write_warehouses(folder: Path, size: Size, share: float, project: Path) -> dict[Case, Path]:
-    """Generate the clean and the messy tables of a size, and build the project on both."""
-    warehouses = {}
-    for is_messy in (False, True):
-        case = Case(size, share, is_messy)
-        warehouses[case] = folder / ("messy" if is_messy else "clean")
-        say(f"{case}: generating and building")
-        case.sources.write(warehouses[case])
-        build_views(project, warehouses[case])
-    return warehouses
+def results(cases: list[Case], sent: Counter[str], rounds: int) -> str:
+    """Return the results in Markdown: the medians, and the statements of an hour."""
+    model = next(
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    )
+    packages = ("duckdb", "dbt-core", "dbt-duckdb", "dbt-databricks", "pysail")
+    lines = [
+        f"Measured on {datetime.now(UTC).date()} on {os.cpu_count()} cores of {model}, with "
+        + ", ".join(f"{package} {version(package)}" for package in packages)
+        + f". Reads are medians of {rounds}; the hour ran once.",
+        "",
+        "| records | naive read, s | sync view, s | of naive | memory, of naive | hour, CPU s "
+        "| hour, s | hour, of a naive read |",
+        "| --- |" + " ---: |" * 7,
+    ]
+    for case in cases:
+        naive, sync = (median(one.seconds for one in reads) for reads in (case.naive, case.sync))
+        memory = [median(one.peak_mib for one in reads) for reads in (case.naive, case.sync)]
+        lines.append(
+            f"| {case.records:,}, {'messy' if case.is_messy else 'clean'} | {naive:.3f} "
+            f"| {sync:.3f} | {sync / naive:.2f} | {memory[1] / memory[0]:.2f} "
+            f"| {case.hour_cpu:.1f} | {case.hour_seconds:.1f} | {case.hour_seconds / naive:.0f} |"
+        )
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sent.most_common())
+    lines += ["", f"On the harness an hour sends {sent.total()} statements: {kinds}."]
+    return "\n".join(lines) + "\n"
 
 
-def measure_size(size: Size, project: Path, rounds: int, results: Results) -> None:
-    """Measure all that is measured at a size."""
-    for share in SHARES:
-        with TemporaryDirectory(dir=project.parent) as folder:
-            warehouses = write_warehouses(Path(folder), size, share, project)
-            clean = next(iter(warehouses.values()))
-            measure_queries(warehouses, rounds, results)
-            for case in warehouses:
-                check_clean(case, results)
-            if share != SHARES[0]:
-                continue
-            if size.name == "incident":
-                say("dbt build beside a project that does nothing")
-                measure_builds(project, clean, rounds, results)
-            if size.name == "1M":
-                say("Databricks adapter on Sail")
-                measure_databricks(project, clean, rounds, results)
-            say("the hourly job")
-            for case, warehouse in warehouses.items():
-                measure_job(project, warehouse, case, results)
+def insert(text: str, page: str) -> str:
+    """Return a page with the text between its marks in place of what was there."""
+    head, _, rest = page.partition(BEGIN)
+    return head + BEGIN + text + END + rest.partition(END)[2]
 
 
 def main() -> None:
-    """Measure and write the report."""
+    """Measure, and print or write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [size.name for size in SIZES]
-    parser.add_argument("--sizes", nargs="+", choices=names, default=names)
+    parser.add_argument("--project", type=Path, default=ROOT, help="the checkout to measure")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=[*SIZES])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=PAGE)
+    parser.add_argument("--page", type=Path, help="put the results between its two marks")
     arguments = parser.parse_args()
-    results = Results(rounds=arguments.rounds)
+    cases = []
     with TemporaryDirectory(prefix="benchmark-") as folder:
-        project = Path(folder, "project")
-        copy_project(project)
-        for size in SIZES:
-            if size.name in arguments.sizes:
-                measure_size(size, project, arguments.rounds, results)
-                before = PAGE.read_text(encoding="utf-8")
-                arguments.output.write_text(page(results, before), encoding="utf-8")
-                say(f"written to {arguments.output}")
+        project, seeds = Path(folder, "project"), Path(folder, "seeds")
+        copy_project(arguments.project, project)
+        dbt(project, "seed", *INCIDENT)
+        shutil.copytree(project / "warehouse", seeds)
+        say("statements of an hour")
+        sent = in_a_process(statements, project, seeds)
+        for size in arguments.sizes:
+            for is_messy in (False, True):
+                say(f"{size}, {'messy' if is_messy else 'clean'}")
+                cases.append(measure(project, seeds, SIZES[size], is_messy, arguments.rounds))
+    text = results(cases, sent, arguments.rounds)
+    if arguments.page:
+        page = arguments.page.read_text(encoding="utf-8")
+        arguments.page.write_text(insert(text, page), encoding="utf-8")
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

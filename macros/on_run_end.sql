@@ -1,4 +1,4 @@
-{# The last thing a command prints: what it found, and what to do next. #}
+{# The last thing a command prints, with --quiet too: what it found, and what to do next. #}
 {% macro report_run(results) %}
     {% do ref("feature_sync_guard") %}{# dbt must see it while it parses #}
     {% set by_name = {} %}
@@ -6,7 +6,7 @@
         {% do by_name.update({result.node.name: result}) %}
         {% if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.max_loaded_at %}
             {% set sentences = freshness_sentences(result) %}
-            {% do log(sentences, info=true) if sentences %}
+            {% do print(sentences) if sentences %}
         {% endif %}
     {% endfor %}
     {% set statuses = {} %}
@@ -16,14 +16,14 @@
     {% if statuses.get("feature_sync_guard") == "success" or statuses.get("assert_guard_is_open") in ["fail", "error"] %}
         {% set facts = guard_facts() %}
         {% set is_open = facts and not facts.is_tripped and not facts.is_outdated %}
-        {% do log(build_summary(facts) if is_open else guard_verdict(facts), info=true) %}
+        {% do print(build_summary(facts) if is_open else guard_verdict(facts)) %}
     {% endif %}
     {% for sentence in failed_test_advice(results) %}
-        {% do log(sentence, info=true) %}
+        {% do print(sentence) %}
     {% endfor %}
     {% set proof = by_name.get("assert_nothing_differs_else_see_feature_mismatches") %}
     {% if proof and proof.status | string in ["fail", "warn"] %}
-        {% do log(proof_summary(proof.node.relation_name, proof.status | string), info=true) %}
+        {% do print(proof_summary(proof.node.relation_name, proof.status | string)) %}
     {% endif %}
 {% endmacro %}
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,17 +18,28 @@ from typing import Any
 import yaml
 from agate import Table
 from dbt.cli.main import dbtRunner
-from dbt_common.events.base_types import EventMsg
 
-# One row: is_tripped, and the guard's verdict in words.
+# One row: the guard's verdict, and whether the last build is too old to be offered.
 GUARD = """
     {%- set facts = guard_facts() %}
+    {%- set max_age = var("guard_max_age_hours", 26) %}
     select
         {{ not facts or facts.is_tripped }} as is_tripped,
-        {{ dbt.string_literal(dbt.escape_single_quotes(guard_verdict(facts))) }} as verdict
+        {{ dbt.string_literal(dbt.escape_single_quotes(guard_verdict(facts))) }} as verdict,
+        max(built_at) as built_at,
+        coalesce(
+            max(built_at) < {{ dbt.current_timestamp() }} - interval '{{ max_age }}' hour, false
+        ) as is_too_old,
+        {{ max_age }} as max_age_hours,
+        '{{ var("as_of_date") or "" }}' as asked_day,
+        '{{ var("salesforce_base_url") or "" }}' as salesforce_url
+    from {{ ref("feature_sync_guard") }}
 """
+HEADING = re.compile(r"(Encountered an error:|\w+ Error( in .*)?)$")
 
-Read = Callable[[str], list[Mapping[str, Any]]]
+Row = dict[str, Any]
+# Takes the end of a dbt show command, and returns the tables by the name of the analysis.
+Show = Callable[..., dict[str, Table]]
 
 
 class Stop(Exception):
@@ -71,25 +85,13 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def rows_of(table: Table) -> list[Mapping[str, Any]]:
-    """Return the rows of a table, each by column name in lower case."""
-    names = [name.lower() for name in table.column_names]
-    return [dict(zip(names, row.values(), strict=True)) for row in table.rows]
-
-
 @contextlib.contextmanager
-def open_warehouse(arguments: argparse.Namespace) -> Iterator[Read]:
-    """Yield a function that runs a query, a dbt template, and returns its rows by column name.
+def open_warehouse(arguments: argparse.Namespace) -> Iterator[Show]:
+    """Yield a function that runs `dbt show`, which prints nothing.
 
-    dbt prints nothing. A query that dbt cannot run raises Stop with dbt's message.
+    What dbt cannot read raises Stop with one sentence.
     """
-    errors: list[str] = []
-
-    def keep(event: EventMsg) -> None:
-        if event.info.level == "error":
-            errors.append(event.info.msg)
-
-    # A folder of its own, because the project's may be read-only, and its target/ is the build's.
+    # dbt writes here, because the project may be read-only, and its target/ is the build's.
     with TemporaryDirectory() as folder:
         with contextlib.suppress(OSError):  # what the build has parsed need not be parsed again
             target = arguments.project_dir / os.environ.get("DBT_TARGET_PATH", "target")
@@ -99,19 +101,61 @@ def open_warehouse(arguments: argparse.Namespace) -> Iterator[Read]:
         options += ["--target", arguments.target] if arguments.target else []
         options += ["--vars", arguments.vars] if arguments.vars else []
 
-        def read(query: str) -> list[Mapping[str, Any]]:
-            show = ["--no-use-colors", "show", "--inline", query]
+        def show(*what: str) -> dict[str, Table]:
+            command = [*quiet, "--no-use-colors", "show", *what, *options]
             with contextlib.chdir(arguments.project_dir):
-                result = dbtRunner(callbacks=[keep]).invoke([*quiet, *show, *options])
+                result = dbtRunner().invoke(command)
             if not result.success:
-                message = "\n".join(errors) or str(result.exception)
-                hint = "Has dbt build run?"
-                if "profile" in message.lower():
-                    hint = "Is there a profiles.yml? If not: cp profiles.yml.example profiles.yml"
-                raise Stop(f"dbt cannot read the warehouse. {hint}\n{message}", 2)
-            return rows_of(result.result.results[0].agate_table)
+                raise Stop(explain(result.exception), 2)
+            return {shown.node.name: shown.agate_table for shown in result.result.results}
 
-        yield read
+        yield show
+
+
+def explain(error: BaseException | None) -> str:
+    """Return one sentence about an error of dbt's, which can be a page long."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    reason = next((line for line in lines if line and not HEADING.match(line)), "no reason given")
+    if holder := re.search(r"Conflicting lock is held in .*?\(PID \d+\)", reason):
+        advice = "Another program has the warehouse file open: wait until it ends, then try again."
+        return f"{advice} ({holder[0]})"
+    hints = {
+        "profile": " Is there a profiles.yml? If not: cp profiles.yml.example profiles.yml",
+        "exist": " Has dbt build run?",
+        "cannot be found": " Has dbt build run?",
+    }
+    hint = next((hint for word, hint in hints.items() if word in reason.lower()), "")
+    return f"dbt cannot read the warehouse: {reason}{hint}"
+
+
+def rows_of(table: Table) -> list[Row]:
+    """Return the rows of a table, each by column name, with plain values."""
+    names = [name.lower() for name in table.column_names]
+    return [dict(zip(names, map(plain, row.values()), strict=True)) for row in table.rows]
+
+
+def read(show: Show, query: str) -> list[Row]:
+    """Return the rows of a query, which is a dbt template."""
+    (table,) = show("--inline", query).values()
+    return rows_of(table)
+
+
+def plain(value: object) -> object:
+    """Return a value of agate's as Python's own: whole numbers as int, times in UTC."""
+    if isinstance(value, Decimal):
+        return int(value) if value == int(value) else float(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    return value
+
+
+def as_text(value: object) -> str:
+    """Return a value for a CSV file, as Salesforce's Bulk API takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return f"{value.replace(tzinfo=None).isoformat()}Z"
+    return "" if value is None else str(value)
 
 
 def run(work: Callable[[], str], unwritten: str) -> int:

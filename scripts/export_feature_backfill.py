@@ -15,7 +15,8 @@ is replaced as a whole or not at all, and only if it holds nothing but an earlie
 Exit codes:
 
     0  the files are written
-    1  nothing to export, the guard is tripped, or the folder holds something else
+    1  nothing to export, the guard is tripped, the last build is too old or for another day, or the
+       folder holds something else
     2  wrong arguments, or dbt could not read the backfill
 """
 
@@ -25,54 +26,41 @@ import argparse
 import csv
 import re
 import sys
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dbt_reader import GUARD, Read, Stop, make_parser, open_warehouse, run
+from dbt_reader import GUARD, Row, Show, Stop, as_text, make_parser, open_warehouse, read, run
 
 BATCHES = "feature_backfill_batches"
 OURS = re.compile(
     rf"feature_backfill_\d{{8}}\.csv|{BATCHES}"
     rf"|{BATCHES}/feature_backfill_batch_\d{{3,}}_records_\d+-\d+\.csv"
 )
-CHUNK_ROWS = 20_000  # read at once; this bounds the memory
-# The day comes from the rows themselves: the var may have changed since the last build.
-FACTS = """
+# Salesforce refuses an empty checkbox, although the replica has NULL for rows older than the field.
+BACKFILL = """
     select
-        count(*) as properties,
-        max(backfill.batch_number) as batches,
-        cast(cast(min(at_build.created_at) as date) as {{ dbt.type_string() }}) as first_day,
-        cast(cast(max(at_build.created_at) as date) as {{ dbt.type_string() }}) as last_day
+        backfill.batch_number,
+        cast(at_build.created_at as date) as created_on,
+        backfill.snappt_property_id_c,
+        backfill.reverse_etl_id_c
+        {%- for product in product_features() %},
+        {%- if undo %}
+        coalesce(at_build.current_{{ product.flag }}, false) as {{ product.flag }}
+        {%- for date in [product.start_date, product.updated_date] %},
+        cast(at_build.current_{{ date }} as {{ var('feature_date_type') }}) as {{ date }}
+        {%- endfor %}
+        {%- else %}
+        backfill.{{ product.flag }},
+        backfill.{{ product.start_date }},
+        backfill.{{ product.updated_date }}
+        {%- endif %}
+        {%- endfor %}
     from {{ ref('product_property_feature_backfill') }} as backfill
     left join {{ ref('int_product_properties_at_build') }} as at_build
         on backfill.reverse_etl_id_c = at_build.reverse_etl_id_c
-"""
-EXPECTED = """
-    select batch_number, {{ census_columns() | join(', ') }}
-    from {{ ref('product_property_feature_backfill') }}
-"""
-CURRENT = """
-    select batch_number, {{ census_expressions() | join(', ') }}
-    from (
-        select
-            backfill.batch_number,
-            backfill.snappt_property_id_c,
-            backfill.reverse_etl_id_c
-            {%- for column in census_columns()[2:] %},
-            at_build.current_{{ column }} as {{ column }}
-            {%- endfor %}
-        from {{ ref('product_property_feature_backfill') }} as backfill
-        left join {{ ref('int_product_properties_at_build') }} as at_build
-            on backfill.reverse_etl_id_c = at_build.reverse_etl_id_c
-    ) as current_values
-"""
-SOME_BATCHES = """
-    where batch_number between {first} and {last}
-    order by batch_number, reverse_etl_id_c
+    order by backfill.batch_number, backfill.reverse_etl_id_c
 """
 
 
@@ -80,12 +68,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Return the arguments."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add(
-        "--output-dir",
-        type=Path,
-        default="output/feature_backfill",
-        help="the folder to write (default: %(default)s)",
-    )
+    add("--output-dir", type=Path, default="output/feature_backfill", help="where (%(default)s)")
     add("--undo", action="store_true", help="write what Salesforce holds now, to go back to it")
     return parser.parse_args(argv)
 
@@ -102,70 +85,64 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def read_facts(read: Read) -> tuple[int, int, date]:
-    """Return the number of properties, the number of batches and the day, or raise Stop."""
-    (guard,) = read(GUARD)
+def read_backfill(show: Show, undo: bool) -> list[Row]:
+    """Return the rows in the order of batches and keys, or raise Stop."""
+    (guard,) = read(show, GUARD)
     if guard["is_tripped"]:
         raise Stop(f"Nothing was exported. {guard['verdict']}")
-    (facts,) = read(FACTS)
-    if not facts["properties"]:
+    if guard["is_too_old"]:
+        raise Stop(
+            f"Nothing was exported, because the last build is older than {guard['max_age_hours']} "
+            "hours (guard_max_age_hours): run dbt build."
+        )
+    rows = read(show, f"{{% set undo = {undo} %}}{BACKFILL}")
+    asked, days = guard["asked_day"], {row["created_on"] for row in rows}
+    if not rows:
         raise Stop(
             "The backfill is empty, so nothing was exported. Build it for the day to repair: "
             "dbt build --vars 'as_of_date: YYYY-MM-DD'."
         )
-    if not facts["first_day"] or str(facts["first_day"]) != str(facts["last_day"]):
+    if len(days) > 1 or None in days:
         raise Stop("The backfill is older than the last build of the comparison: run dbt build.")
-    day = date.fromisoformat(str(facts["first_day"]))
-    return int(facts["properties"]), int(facts["batches"]), day
+    if asked not in ("", *map(str, days)):
+        raise Stop(
+            f"The backfill is for {days.pop()}, so nothing was exported. Build it for {asked} "
+            f"first: dbt build --vars 'as_of_date: {asked}'."
+        )
+    return rows
 
 
-def read_chunks(read: Read, source: str, properties: int, batches: int) -> Iterator[list[dict]]:
-    """Yield the rows in the order of batches and keys, whole batches at a time."""
-    step = max(CHUNK_ROWS * batches // properties, 1)
-    for first in range(1, batches + 1, step):
-        yield read(source + SOME_BATCHES.format(first=first, last=first + step - 1))
+def write_csv(path: Path, rows: list[Row]) -> None:
+    """Write the 23 fields of the rows below their names."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(list(rows[0])[2:])
+        writer.writerows(map(as_text, list(row.values())[2:]) for row in rows)
 
 
-def as_text(value: object) -> str:
-    """Return a value as Salesforce's Bulk API takes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime):
-        naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-        return f"{naive.isoformat()}Z"
-    return "" if value is None else str(value)
+def write_files(folder: Path, rows: list[Row]) -> str:
+    """Write all rows into one file and each batch into its own; return a sentence about them."""
+    (folder / BATCHES).mkdir(parents=True)
+    day, written, batches = rows[0]["created_on"], 0, 0
+    write_csv(folder / f"feature_backfill_{day:%Y%m%d}.csv", rows)
+    for number, group in groupby(rows, key=itemgetter("batch_number")):
+        batch = list(group)
+        name = f"batch_{number:03d}_records_{written + 1}-{written + len(batch)}.csv"
+        write_csv(folder / BATCHES / f"feature_backfill_{name}", batch)
+        written, batches = written + len(batch), batches + 1
+    return f"{written:,} properties of {day} in {batches:,} batches."
 
 
-def append(path: Path, rows: list[list[str]]) -> None:
-    """Add rows to a CSV file."""
-    with path.open("a", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
-
-
-def write_files(folder: Path, day: date, chunks: Iterator[list[dict]]) -> int:
-    """Write all rows into one file and each batch into its own; return the number of rows."""
-    (folder / BATCHES).mkdir()
-    everything = folder / f"feature_backfill_{day:%Y%m%d}.csv"
-    written = 0
-    for chunk in chunks:
-        for number, group in groupby(chunk, key=itemgetter("batch_number")):
-            records = [{k: v for k, v in row.items() if k != "batch_number"} for row in group]
-            header = list(records[0])
-            rows = [[as_text(value) for value in record.values()] for record in records]
-            name = f"records_{written + 1}-{written + len(rows)}"
-            append(
-                folder / BATCHES / f"feature_backfill_batch_{number:03d}_{name}.csv",
-                [header, *rows],
-            )
-            append(everything, rows if written else [header, *rows])
-            written += len(rows)
-    return written
-
-
-def put_in_place(new: Path, folder: Path) -> None:
-    """Move a finished export to its folder, whole, and remove the one that was there."""
-    with TemporaryDirectory(dir=folder.parent, prefix=".export-") as trash:
-        old = Path(trash, "old")
+def export(arguments: argparse.Namespace) -> str:
+    """Write the export and return a sentence about it, or raise Stop and leave all as it was."""
+    folder = arguments.output_dir.resolve()
+    check_folder(folder)
+    with open_warehouse(arguments) as show:
+        rows = read_backfill(show, arguments.undo)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".export-") as staging_dir:
+        new, old = Path(staging_dir, "new"), Path(staging_dir, "old")
+        sentence = write_files(new, rows)
         if folder.exists():
             folder.rename(old)
         try:
@@ -174,25 +151,7 @@ def put_in_place(new: Path, folder: Path) -> None:
             if old.exists():
                 old.rename(folder)
             raise
-
-
-def export(arguments: argparse.Namespace) -> str:
-    """Write the export and return a sentence about it, or raise Stop and leave all as it was."""
-    folder = arguments.output_dir.resolve()
-    source = CURRENT if arguments.undo else EXPECTED
-    check_folder(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        open_warehouse(arguments) as read,
-        TemporaryDirectory(dir=folder.parent, prefix=".export-") as workshop,
-    ):
-        properties, batches, day = read_facts(read)
-        new = Path(workshop, "new")
-        new.mkdir()
-        if write_files(new, day, read_chunks(read, source, properties, batches)) != properties:
-            raise Stop("The backfill was rebuilt meanwhile, so nothing was exported: try again.", 2)
-        put_in_place(new, folder)
-    return f"{folder}: {properties:,} properties of {day} in {batches:,} batches."
+    return f"{folder}: {sentence}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@
     store_failures=true,
     schema='staging',
     alias='feature_sync_proof',
+    meta={'advice': none},
 ) }}
 {%- if is_before_sync() %}
 select
@@ -35,7 +36,8 @@ missing as (
         true as has_feature_row
     from {{ ref('stg_rds__properties') }}
     where
-        property_id not in (
+        property_id is not null
+        and property_id not in (
             select snappt_property_id_c from {{ ref('base_salesforce__product_properties') }}
             where snappt_property_id_c is not null
         )

@@ -6,70 +6,9 @@ from shutil import rmtree
 
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from engines import (
-    CENSUS_RELATIONS as CENSUS_RELATIONS,
-)
-from engines import (
-    EMAIL as EMAIL,
-)
-from engines import (
-    GUARD_TEST as GUARD_TEST,
-)
-from engines import (
-    INCIDENT as INCIDENT,
-)
-from engines import (
-    PROOF as PROOF,
-)
-from engines import (
-    PROPERTIES as PROPERTIES,
-)
-from engines import (
-    ROOT as ROOT,
-)
-from engines import (
-    Databricks as Databricks,
-)
-from engines import (
-    Engine as Engine,
-)
-from engines import (
-    Project as Project,
-)
-from engines import (
-    copy_of as copy_of,
-)
-from engines import (
-    create_table as create_table,
-)
-from engines import (
-    failures as failures,
-)
-from engines import (
-    offered as offered,
-)
-from engines import (
-    run_program as run_program,
-)
-from engines import (
-    simulate_sync as simulate_sync,
-)
-from engines import (
-    written as written,
-)
+from engines import INCIDENT, ROOT, Databricks, Engine, Project, copy_of
 from hypothesis import settings
-from source_tables import (
-    FLAGS_AND_SOURCES as FLAGS_AND_SOURCES,
-)
-from source_tables import (
-    SEED_TYPES as SEED_TYPES,
-)
-from source_tables import (
-    SOURCE_TABLES as SOURCE_TABLES,
-)
-from source_tables import (
-    load_seed as load_seed,
-)
+from source_tables import SOURCE_TABLES, load_seed
 
 # The examples are those of all configurations together. `make test` always tries the same ones.
 settings.register_profile("repeatable", max_examples=240, derandomize=True, deadline=None)

@@ -48,12 +48,11 @@ select
     first_seen_at,
     mismatched_since_at,
     -- As of the build, also when somebody reads this view days later.
-    greatest(
-        {{ dbt.datediff(
+    case
+        when mismatched_since_at is not null then greatest({{ dbt.datediff(
             'mismatched_since_at',
             'least(' ~ as_of_date() ~ ', cast(' ~ built_at() ~ ' as date))',
             'day'
-        ) | trim }},
-        0
-    ) as days_mismatched
+        ) | trim }}, 0)
+    end as days_mismatched
 from dated

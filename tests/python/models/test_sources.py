@@ -3,7 +3,15 @@
 import re
 from pathlib import Path
 
-from engines import INCIDENT, ROOT, Databricks, Engine, Project, copy_of, create_table
+from engines import (
+    CENSUS_RELATIONS,
+    INCIDENT,
+    Databricks,
+    Engine,
+    Project,
+    copy_of,
+    create_table,
+)
 from source_tables import SOURCE_TABLES
 from sqlfluff.core import Linter
 
@@ -149,15 +157,14 @@ def test_compare_salesforce_catalogs(engine: Engine) -> None:
     }
 
 
-def test_grants_are_printed_for_both_states_of_the_migration(incident: Project) -> None:
-    """As the documentation shows them, and in SQL that Databricks' grammar takes."""
-    page = (ROOT / "docs" / "operations.md").read_text()
-    documented = re.search(r"```sql\n(-- dbt: owns.*?)```", page, re.S)[1]
-    arguments = ("--args", "{dbt_principal: 0a1b2c3d, census_principal: census}")
-    assert run_operation(incident, "print_grants", *arguments, *INCIDENT), incident.output
-    assert incident.messages[-1].strip() == documented.strip()
-    assert run_operation(incident, "print_grants", *arguments, "--vars", "salesforce_catalog: crm")
-    moved, before = incident.messages[-1].splitlines(), documented.splitlines()
+def test_grants_are_printed_in_the_order_in_which_they_can_run(incident: Project) -> None:
+    """For dbt before the first build, for Census after it, in SQL of Databricks' grammar."""
+    run = ("--quiet", "run-operation", "print_grants", "--args")
+    printed = []
+    for variables in ("salesforce_catalog: hive_metastore", "salesforce_catalog: crm"):
+        assert incident.dbt(*run, "{dbt_principal: 0a1b2c3d}", "--vars", variables).success
+        printed.append(incident.messages[-1].splitlines())
+    before, moved = printed
     assert [line for line in before if line not in moved] == [
         "GRANT USAGE ON SCHEMA `hive_metastore`.`salesforce` TO `0a1b2c3d`;",
         "GRANT SELECT ON TABLE `hive_metastore`.`salesforce`.`product_property_c` TO `0a1b2c3d`;",
@@ -166,10 +173,24 @@ def test_grants_are_printed_for_both_states_of_the_migration(incident: Project) 
         "GRANT USE SCHEMA ON SCHEMA `crm`.`salesforce` TO `0a1b2c3d`;",
         "GRANT SELECT ON TABLE `crm`.`salesforce`.`product_property_c` TO `0a1b2c3d`;",
     ]
-    for sql in (documented, incident.messages[-1]):
-        parsed = Linter(dialect="databricks").parse_string(sql)
+    assert len(set(before)) == len(before)
+    for schema in ("sfdc_dbx", "sfdc_dbx_staging"):
+        assert f"GRANT CREATE TABLE ON SCHEMA `crm`.`{schema}` TO `0a1b2c3d`;" in before
+    assert incident.dbt(*run, "{census_principal: census}").success
+    census = incident.messages[-1].splitlines()
+    for relation in CENSUS_RELATIONS:  # they exist after the first build
+        assert f"GRANT SELECT ON TABLE `crm`.`sfdc_dbx`.`{relation}` TO `census`;" in census
+        assert relation not in "\n".join(before)
+    for lines in (before, moved, census):
+        parsed = Linter(dialect="databricks").parse_string("\n".join(lines))
         assert not parsed.violations
         assert "unparsable" not in str(parsed.tree.to_tuple(show_raw=True))
+    for wrong, message in {
+        "{dbt_principal: 'a`b'}": "expected a user, group or service principal",
+        "{}": "Give dbt_principal before the first build, census_principal after it, or both.",
+    }.items():
+        assert not incident.dbt(*run, wrong).success
+        assert message in incident.output
 
 
 def test_a_build_before_the_seeds_says_so(empty_project: Project, tmp_path: Path) -> None:

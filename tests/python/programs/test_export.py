@@ -2,20 +2,14 @@
 
 import csv
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import export_feature_backfill as program
 import pytest
-from conftest import (
-    INCIDENT,
-    Databricks,
-    Engine,
-    Project,
-    run_program,
-)
+from engines import ROOT, Databricks, Engine, Project, run_program
+from mapping import PRODUCTS
 
 BACKFILL = "crm.sfdc_dbx.product_property_feature_backfill"
 
@@ -123,91 +117,71 @@ def test_an_older_export_is_replaced_whole(loop: Project, tmp_path: Path) -> Non
     assert export(loop, folder) == 0
     larger = ("--vars", "{as_of_date: 2025-11-20, backfill_batch_size: 100}")
     assert loop.dbt("run", "--select", "product_property_feature_backfill", *larger).success
-    assert export(loop, folder) == 0
+    assert export(loop, folder, "--vars", "{}") == 0  # of the day that was built
     names = sorted(contents(folder))
     assert names[0] == "feature_backfill_20251120.csv"
     assert names[-1].endswith(f"-{loop.count(BACKFILL)}.csv")
     assert len(names) == 1 + -(-loop.count(BACKFILL) // 100)
-    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
     assert not list(tmp_path.glob(".export-*"))
+
+
+def test_a_file_to_undo_the_sync_has_no_empty_checkbox(loop: Project, tmp_path: Path) -> None:
+    at_build = "crm.sfdc_dbx_staging.int_product_properties_at_build"
+    flags = ", ".join(f"current_{product.flag} = null" for product in PRODUCTS)
+    loop.query(f"update {at_build} set {flags}, current_vor_start_date_c = date '2025-01-02'")
+    assert export(loop, tmp_path / "out", "--undo") == 0
+    header, *rows = read(tmp_path / "out" / "feature_backfill_20251121.csv")
+    assert len(rows) == 1296
+    for row in (dict(zip(header, row, strict=True)) for row in rows):
+        assert {row[product.flag] for product in PRODUCTS} == {False}
+        assert row["vor_start_date_c"] == date(2025, 1, 2)
 
 
 @pytest.mark.parametrize("strange", ["notes.txt", "feature_backfill_batches/notes.txt", ".hidden"])
 def test_a_folder_that_holds_something_else_is_left_alone(
-    incident: Project, tmp_path: Path, capsys: pytest.CaptureFixture, strange: str
+    tmp_path: Path, strange: str, capsys: pytest.CaptureFixture
 ) -> None:
     (tmp_path / strange).parent.mkdir(exist_ok=True)
     (tmp_path / strange).write_text("mine")
-    assert export(incident, tmp_path) == 1
+    assert program.main(["--project-dir", str(ROOT), "--output-dir", str(tmp_path)]) == 1
     assert f"holds {strange}, which is not from an export" in capsys.readouterr().err
     assert contents(tmp_path) == {strange: b"mine"}
 
 
-def test_an_export_that_fails_leaves_the_older_one(
-    loop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+def test_an_export_that_cannot_be_moved_leaves_the_older_one(
+    incident: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
-    """It fails while it writes, while it moves, and because the backfill changes meanwhile."""
     folder = tmp_path / "out"
-    assert export(loop, folder) == 0
+    assert export(incident, folder) == 0
     before = contents(folder)
-
-    def fails(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(program, "CHUNK_ROWS", 700)
-    with monkeypatch.context() as patch:
-        patch.setattr(program, "append", fails)
-        assert export(loop, folder) == 1
-        assert "No space left on device" in capsys.readouterr().err
-    with monkeypatch.context() as patch:
-        moves = iter([None, fails])  # the old one goes, the new one does not come
-        rename = Path.rename
-        patch.setattr(Path, "rename", lambda p, to: (next(moves, None) or rename)(p, to))
-        assert export(loop, folder) == 1
-    loop.query(f"update {BACKFILL} set batch_number = 900 where batch_number = 26")
-    assert export(loop, folder) == 0  # numbers may have gaps
-    loop.query(f"update {BACKFILL} set batch_number = null where batch_number = 900")
-    after = contents(folder)
-    assert export(loop, folder) == 2
-    assert "The backfill was rebuilt meanwhile" in capsys.readouterr().err
-    assert contents(folder) == after
-    assert before.keys() - after.keys() == {
-        "feature_backfill_batches/feature_backfill_batch_026_records_1251-1296.csv"
-    }
-    assert not list(tmp_path.glob(".export-*"))
+    monkeypatch.setattr(program, "write_files", lambda *_: "nothing to move")
+    assert export(incident, folder) == 1
+    assert ": nothing was exported." in capsys.readouterr().err
+    assert contents(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_nothing_is_exported_when_there_is_nothing_or_the_guard_is_tripped(
+def test_a_backfill_that_nobody_should_send_is_not_exported(
     loop: Project, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    nobody = ("--vars", "as_of_date: 1999-01-01")
-    assert loop.dbt("run", "--select", "product_property_feature_backfill", *nobody).success
-    assert export(loop, tmp_path / "out") == 1
-    assert "The backfill is empty, so nothing was exported" in capsys.readouterr().err
-    assert loop.dbt("run", "--select", "product_property_feature_backfill", *INCIDENT).success
-    loop.query("update crm.sfdc_dbx.feature_sync_guard set is_tripped = true")
-    assert export(loop, tmp_path / "out") == 1
-    assert "The guard is tripped" in capsys.readouterr().err
-    loop.query("update crm.sfdc_dbx.feature_sync_guard set is_tripped = false")
-    loop.query(f"drop table {BACKFILL}")
-    assert export(loop, tmp_path / "out") == 2
-    assert "dbt cannot read the warehouse" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    def refusal(*more: str) -> str:
+        assert export(loop, tmp_path / "out", *more) == 1
+        assert not (tmp_path / "out").exists()
+        return capsys.readouterr().err
 
-
-def test_a_million_rows_are_read_in_chunks(
-    incident: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What bounds the memory: no read is larger than a chunk, and no batch is cut."""
-    sizes = []
-    read_chunks = program.read_chunks
-
-    def counted(*arguments: object) -> Iterator[list]:
-        for chunk in read_chunks(*arguments):
-            sizes.append(len(chunk))
-            yield chunk
-
-    monkeypatch.setattr(program, "read_chunks", counted)
-    monkeypatch.setattr(program, "CHUNK_ROWS", 500)
-    assert export(incident, tmp_path / "out") == 0
-    assert sizes == [500, 500, 296]
+    other_day = ("--vars", "as_of_date: 2025-11-14")
+    assert "The backfill is for 2025-11-21, so nothing was exported." in refusal(*other_day)
+    guard = "update crm.sfdc_dbx.feature_sync_guard set"
+    loop.query(f"{guard} built_at = built_at - interval 27 hour")
+    assert "older than 26 hours (guard_max_age_hours): run dbt build." in refusal()
+    loop.query(f"{guard} is_tripped = true")
+    assert "Nothing was exported. The guard is tripped" in refusal()
+    loop.query(f"{guard} is_tripped = false, built_at = built_at + interval 27 hour")
+    at_build = "crm.sfdc_dbx_staging.int_product_properties_at_build"
+    loop.query(f"update {at_build} set created_at = null where reverse_etl_id_c > 'prop_9'")
+    assert "older than the last build of the comparison: run dbt build." in refusal()
+    loop.query(f"delete from {BACKFILL}")
+    assert "The backfill is empty, so nothing was exported." in refusal()

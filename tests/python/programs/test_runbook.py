@@ -10,7 +10,8 @@ import export_feature_backfill
 import pytest
 import report
 from census_server import STARTED, record, run, serve
-from conftest import INCIDENT, ROOT, SOURCE_TABLES, Project, simulate_sync
+from engines import INCIDENT, ROOT, Project, simulate_sync
+from source_tables import SOURCE_TABLES
 from test_export import read
 
 PROGRAMS = {

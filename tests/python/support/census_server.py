@@ -1,4 +1,4 @@
-"""A server on this machine that speaks Census's API, as documented for v1 and v2."""
+"""A server on this machine that speaks Census's API, as documented."""
 
 import json
 import socket
@@ -16,17 +16,11 @@ RUN = {
     "id": 94,
     "sync_id": 52,
     "source_record_count": 2815,
-    "source_record_updates": 2815,
-    "source_record_deletes": 0,
     "source_record_invalids": 0,
     "records_processed": 2815,
     "records_updated": 2815,
     "records_failed": 0,
-    "error_code": None,
-    "error_message": None,
-    "error_detail": None,
     "status": "completed",
-    "canceled": False,
     "full_sync": True,
 }
 
@@ -56,50 +50,52 @@ def run(**values: object) -> Answer:
 STARTED = data(sync_run_id=94)
 
 
-def record(key: str | None, message: str | None, **values: object) -> dict[str, Any]:
+def record(key: str | None, message: str | None, status: str | None = "rejected") -> dict[str, Any]:
     """Return a record as Census reports it, with the values that were sent."""
     payload = {"Reverse_ETL_ID__c": key, "Name": "Secret Towers", "Email": "someone@example.com"}
-    times = dict.fromkeys(("batch_started_at", "batch_completed_at"), "2026-11-20T06:00:00Z")
-    found = {"identifier": key, "operation": "upsert", "status_message": message}
-    return {"record_payload": payload, **times, "status": "rejected", **found, **values}
+    found = {"identifier": key, "status": status, "status_message": message}
+    return found | {"operation": "upsert", "record_payload": payload}
 
 
 @dataclass
 class Server:
     """Gives `answers` one after the other, the last one for ever.
 
-    Requests for a sync's configuration or a run's records are answered from `sync` and `records`
-    instead, if given; an entry of `faults` comes first, once, by the part after the last slash.
+    The configuration of a sync, its runs and the records of a run come from `sync`, `runs` and
+    `records`, if given; a list of `faults` comes first, by the part of a path after the last slash.
     """
 
     port: int
-    version: str = "v2"
     answers: list[Answer] = field(default_factory=list)
     sync: dict[str, Any] | None = None
+    runs: list[dict[str, Any]] | None = None
     records: dict[str, Sequence[dict[str, Any]]] | None = None
     faults: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
-    keys: list[str | None] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
     times: list[float] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """Return the address of the API."""
-        return f"http://127.0.0.1:{self.port}/api/{self.version}"
+        return f"http://127.0.0.1:{self.port}/api/v2"
 
-    def answer_to(self, method: str, path: str) -> Answer:
+    def answer_to(self, path: str) -> Answer:
         """Return what a request gets."""
-        parts = urlsplit(path)
-        if faults := self.faults.get(path.rpartition("/")[2]):
-            return faults.pop(0)
-        if method == "GET" and self.sync is not None and parts.path.endswith("/syncs/52"):
-            return data(**self.sync)
-        if self.records is not None and parts.path.endswith("/sync_runs/94/records"):
+        parts, last = urlsplit(path), path.rpartition("/")[2]
+        found = None
+        if self.faults.get(last):
+            return self.faults[last].pop(0)
+        if parts.path.endswith("/syncs/52"):
+            found = self.sync
+        elif parts.path.endswith("/sync_runs"):
+            found = self.runs
+        elif parts.path.endswith("/records") and self.records is not None:
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            size = min(int(query["per_page"]), 100)
-            first = (int(query["page"]) - 1) * size
-            page = list(self.records.get(query["status"], [])[first : first + size])
-            return Answer(body={"status": "success", "data": page})
+            first = (int(query["page"]) - 1) * int(query["per_page"])
+            found = self.records.get(query["status"], [])[first : first + int(query["per_page"])]
+        if found is not None:
+            return Answer(body={"status": "success", "data": found})
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -108,20 +104,20 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else each answer takes 40 ms
-    server_state: Server
+    state: Server
 
     def answer(self) -> None:
         """Give an answer."""
-        state = self.server_state
-        state.requests.append((self.command, self.path))
-        state.keys.append(self.headers["Authorization"])
+        state = self.state
+        state.requests.append((self.command, self.path.removeprefix("/api/v2")))
+        state.keys.add(self.headers["Authorization"])
         state.times.append(time.monotonic())
-        answer = state.answer_to(self.command, self.path)
+        answer = state.answer_to(self.path)
         time.sleep(answer.seconds)
         if answer.is_reset:
+            self.close_connection = True
             linger = struct.pack("ii", 1, 0)  # so that closing sends a reset
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            self.close_connection = True
             self.connection.shutdown(socket.SHUT_RD)
             self.connection.close()
             return
@@ -130,11 +126,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in ({"Content-Length": str(len(body))} | answer.headers).items():
             self.send_header(name, value)
         self.end_headers()
-        if not answer.drips:
-            self.wfile.write(body)
-            return
-        for byte in body:
-            self.wfile.write(bytes([byte]))
+        for part in [body[i : i + 1] for i in range(len(body))] if answer.drips else [body]:
+            self.wfile.write(part)
             time.sleep(answer.drips)
 
     do_GET = do_POST = answer
@@ -153,15 +146,15 @@ class QuietServer(ThreadingHTTPServer):
         """Be silent."""
 
 
-def serve(version: str = "v2") -> Iterator[Server]:
+def serve() -> Iterator[Server]:
     """Yield a server that runs until the test has ended."""
     handler = type("OneHandler", (Handler,), {})
     with QuietServer(("127.0.0.1", 0), handler) as http:
-        handler.server_state = Server(http.server_address[1], version)
+        handler.state = Server(http.server_address[1])
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield handler.server_state
+            yield handler.state
         finally:
             http.shutdown()
             thread.join()
