@@ -23,8 +23,8 @@ from dbt.cli.main import dbtRunner
 GUARD = """
     {%- set facts = guard_facts() %}
     {%- set max_age = var("guard_max_age_hours") %}
-    {%- set sources = graph.sources.values() | selectattr("name", "equalto", "product_property_c") %}
-    {%- set salesforce = sources | first %}
+    {%- set sources = graph.sources.values() %}
+    {%- set salesforce = sources | selectattr("source_name", "equalto", "salesforce") | first %}
     select
         {{ not facts or facts.is_tripped }} as is_tripped,
         {{ dbt.string_literal(dbt.escape_single_quotes(guard_verdict(facts))) }} as verdict,
