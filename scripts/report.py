@@ -325,9 +325,7 @@ def write_csv(file: TextIO, table: Table) -> None:
     writer.writerow(table.column_names)
     for row in rows_of(table):
         cells = [as_text(value) for value in row.values()]
-        writer.writerow(
-            "'" + cell if cell.startswith(tuple("=+-@\t\r")) else cell for cell in cells
-        )
+        writer.writerow(f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells)
 
 
 def replace_file(path: Path, write: Callable[[TextIO], object], encoding: str) -> None:
