@@ -10,18 +10,6 @@ with records as (
         property_name,
         snappt_property_id_c
     from {{ ref('product_property_sync_exceptions') }}
-
-    union all
-
-    select
-        'issues' as mart,
-        issue as reason,
-        what_to_do,
-        false as is_mismatched,
-        salesforce_id,
-        property_name,
-        snappt_property_id_c
-    from {{ ref('feature_matching_issues') }}
 ),
 
 reasons as (

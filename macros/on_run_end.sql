@@ -4,6 +4,10 @@
     {% set by_name = {} %}
     {% for result in results if result.node %}
         {% do by_name.update({result.node.name: result}) %}
+        {% set advice = result.node.config.meta.advice %}
+        {% if result.status | string in ["fail", "warn"] and advice %}
+            {% do print(result.node.name ~ " found " ~ with_separators(result.failures) ~ ". " ~ advice) %}
+        {% endif %}
         {% if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.max_loaded_at %}
             {% set sentences = freshness_sentences(result) %}
             {% do print(sentences) if sentences %}
@@ -18,9 +22,6 @@
         {% set is_open = facts and not facts.is_tripped and not facts.is_outdated %}
         {% do print(build_summary(facts) if is_open else guard_verdict(facts)) %}
     {% endif %}
-    {% for sentence in failed_test_advice(results) %}
-        {% do print(sentence) %}
-    {% endfor %}
     {% set proof = by_name.get("assert_nothing_differs_else_see_feature_mismatches") %}
     {% if proof and proof.status | string in ["fail", "warn"] %}
         {% do print(proof_summary(proof.node.relation_name, proof.status | string)) %}

@@ -22,17 +22,17 @@ from dbt.cli.main import dbtRunner
 # One row: the guard's verdict, and whether the last build is too old to be offered.
 GUARD = """
     {%- set facts = guard_facts() %}
-    {%- set max_age = var("guard_max_age_hours", 26) %}
+    {%- set max_age = var("guard_max_age_hours") %}
+    {%- set sources = graph.sources.values() | selectattr("name", "equalto", "product_property_c") %}
+    {%- set salesforce = sources | first %}
     select
         {{ not facts or facts.is_tripped }} as is_tripped,
         {{ dbt.string_literal(dbt.escape_single_quotes(guard_verdict(facts))) }} as verdict,
         max(built_at) as built_at,
-        coalesce(
-            max(built_at) < {{ dbt.current_timestamp() }} - interval '{{ max_age }}' hour, false
-        ) as is_too_old,
+        coalesce({{ is_outdated("max(built_at)") }}, false) as is_too_old,
         {{ max_age }} as max_age_hours,
         '{{ var("as_of_date") or "" }}' as asked_day,
-        '{{ var("salesforce_base_url") or "" }}' as salesforce_url
+        '{{ salesforce.source_meta.salesforce_base_url or "" }}' as salesforce_url
     from {{ ref("feature_sync_guard") }}
 """
 HEADING = re.compile(r"(Encountered an error:|\w+ Error( in .*)?)$")

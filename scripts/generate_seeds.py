@@ -1,6 +1,6 @@
 """Write the seeds: the incident of 2025-11-21, in invented data.
 
-    python scripts/generate_seeds.py [--output-dir seeds]
+    python scripts/generate_seeds.py
 
 On that day a sync created 1,296 properties in Salesforce with every product off, although 1,226
 of them have products. Older properties are wrong for other reasons. The files:
@@ -15,9 +15,7 @@ another, so a new product changes no other column. Times are UTC. The same SEED 
 on Python 3.11 and later.
 """
 
-import argparse
 import csv
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -96,6 +94,15 @@ ENDINGS = (
 ).split("|")
 REPEATED_NAMES = 6  # properties that share their name with another one
 
+SETTINGS = """# The day of the incident. `make seeds` writes this file and the others.
+# models/staging/_staging__sources.yml describes the columns.
+seeds:
+"""
+DESCRIPTIONS = {
+    "product_property_c": "the Salesforce replica, as it was on 2025-11-21.",
+    "product_property_w_features": "the features table, the source of truth.",
+    "properties": "the application's properties, 350 of which are not in Salesforce yet.",
+}
 SQL_TYPES = {bool: "boolean", int: "bigint", str: "varchar", datetime: "timestamp", date: "date"}
 Row = dict[str, object]
 
@@ -378,32 +385,25 @@ def write_csv(path: Path, rows: list[Row]) -> None:
             writer.writerow(str(c).lower() if isinstance(c, bool) else c for c in cells)
 
 
-def describe(settings: str, table: str, rows: list[Row]) -> str:
-    """Return the text of _seeds.yml with the table's number of rows and types of columns."""
-    types = ""
-    for column in rows[0]:
-        cell = next(row[column] for row in rows if row[column] is not None)
-        types += f"        {column}: {SQL_TYPES[type(cell)]}\n"
-    seed = rf"(- name: {table}\n.*?rows: )\d+(.*?column_types:\n)(?: {{8}}\S[^\n]*\n)+"
-    described, count = re.subn(seed, rf"\g<1>{len(rows)}\g<2>{types}", settings, flags=re.DOTALL)
-    if not count:
-        raise ValueError(f"seeds/_seeds.yml does not describe {table} by rows and column_types")
-    return described
+def describe(table: str, rows: list[Row]) -> str:
+    """Return a table's part of _seeds.yml, with its number of rows and types of columns."""
+    cells = {name: next(row[name] for row in rows if row[name] is not None) for name in rows[0]}
+    types = "".join(f"        {name}: {SQL_TYPES[type(cell)]}\n" for name, cell in cells.items())
+    return (
+        f"  - name: {table}\n    description: \"DuckDB's stand-in for "
+        f'{DESCRIPTIONS[table]}"\n    config:\n'
+        f"      meta: {{rows: {len(rows)}}}\n      column_types:\n{types}"
+    )
 
 
-def main(arguments: list[str] | None = None) -> None:
+def write_seeds(folder: Path) -> None:
     """Write the files."""
-    parser = argparse.ArgumentParser(description="Write the seeds.")
-    parser.add_argument("--output-dir", type=Path, default=ROOT / "seeds", help="default: seeds")
-    folder = parser.parse_args(arguments).output_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = (ROOT / "seeds" / "_seeds.yml").read_text(encoding="utf-8")
-    for table, rows in build_tables().items():
+    tables = build_tables()
+    for table, rows in tables.items():
         write_csv(folder / f"{table}.csv", rows)
-        settings = describe(settings, table, rows)
-        print(f"{folder / table}.csv: {len(rows):,} rows")
-    (folder / "_seeds.yml").write_text(settings, encoding="utf-8", newline="\n")
+    parts = "\n".join(describe(*table) for table in tables.items())
+    (folder / "_seeds.yml").write_text(SETTINGS + parts, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
-    main()
+    write_seeds(ROOT / "seeds")

@@ -38,8 +38,9 @@ missing as (
     where
         property_id is not null
         and property_id not in (
-            select snappt_property_id_c from {{ ref('base_salesforce__product_properties') }}
-            where snappt_property_id_c is not null
+            select records.snappt_property_id_c
+            from {{ ref('base_salesforce__product_properties') }} as records
+            where records.snappt_property_id_c is not null
         )
 ),
 
@@ -56,7 +57,8 @@ differing as (
         at_build.salesforce_id is null and listed.snappt_property_id_c is null as is_new,
         greatest(
             {%- for product in product_features() %}
-            {%- set now, listed = product_state(product, 'now.'), product_state(product, 'listed.') %}
+            {%- set now = product_state(product, 'now.') %}
+            {%- set listed = product_state(product, 'listed.') %}
             {%- set at_build = product_state(product, 'at_build.') %}
             case
                 when {{ now }} = {{ product_state(product, 'now.current_') }} then 0

@@ -66,8 +66,8 @@ comparable as (
     select
         is_in_salesforce,
         property_id,
-        trim(leading '0' from
-            case
+        trim(
+            leading '0' from case
                 when regexp_extract(id, '{{ number }}', 0) <> ''
                     then translate(regexp_replace(id, '[.]0+$', ''), '{{ separators }}', '')
                 when regexp_extract(id, '{{ number_with_points }}', 0) <> ''

@@ -28,11 +28,12 @@ ranked_repeats as (
         row_number() over (
             partition by records.salesforce_id
             order by
-                {%- for column in columns[1:] %}
+                records.last_modified_at desc nulls last,
+                {%- for column in columns[2:] %}
                 records.{{ column }} desc nulls last
                 {%- if not loop.last %},{% endif %}
                 {%- endfor %}
-        ) as position
+        ) as rank_of_row
     from {{ ref('stg_salesforce__product_properties') }} as records
     inner join repeated_records on records.salesforce_id = repeated_records.salesforce_id
 ),
@@ -60,7 +61,7 @@ final as (
         {{ columns | join(',\n        ') }},
         'repeated_record' as sync_exception
     from ranked_repeats
-    where position = 1
+    where rank_of_row = 1
 )
 
 select * from final

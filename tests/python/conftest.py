@@ -33,17 +33,6 @@ def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def macros(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return the project without models, which dbt parses in a fraction of the time."""
-    project = copy_of(empty_project.path, tmp_path_factory.mktemp("macros") / "project")
-    for folder in ("analyses", "models", "seeds", "tests"):
-        rmtree(project.path / folder)
-    settings = project.path / "dbt_project.yml"
-    settings.write_text(settings.read_text().replace('  - "{{ report_run(results) }}"\n', ""))
-    return project
-
-
-@pytest.fixture(scope="session")
 def incident(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the incident, seeded and built. Tests that change it take `loop` instead."""
     project = copy_of(empty_project.path, tmp_path_factory.mktemp("incident") / "project")

@@ -165,6 +165,7 @@ def build(folder: Path) -> None:
     profile = (folder / "profiles.yml.example").read_text(encoding="utf-8")
     limited = profile.replace("settings:", "settings:\n        memory_limit: 4GB")
     (folder / "profiles.yml").write_text(limited, encoding="utf-8")
+    shutil.copytree(ROOT / "dbt_packages", folder / "dbt_packages")
     for command in ("seed", "build"):
         subprocess.run(["dbt", "--quiet", command, *INCIDENT], cwd=folder, check=True)
     (folder / "state").mkdir()

@@ -1,6 +1,6 @@
--- One row per event: a build saw a difference that the build before did not ('opened'), or no longer
--- sees one ('closed'). An event cannot be measured again, so a full refresh keeps the table. Nothing is
--- written while the guard is tripped: an empty replica would close everything.
+-- One row per event: a build saw a difference that the build before did not ('opened'), or no
+-- longer sees one ('closed'). An event cannot be measured again, so a full refresh keeps the table.
+-- Nothing is written while the guard is tripped: an empty replica would close everything.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -16,15 +16,15 @@ with differences as (
 
 builds as (
     select
-        guard.built_at,
-        max(history.measured_at) as previous_built_at
-    from {{ ref('feature_sync_guard') }} as guard
-    left join {{ ref('feature_accuracy_history') }} as history
+        verdict.built_at,
+        max(runs.measured_at) as previous_built_at
+    from {{ ref('feature_sync_guard') }} as verdict
+    left join {{ ref('feature_accuracy_history') }} as runs
         on
-            guard.built_at > history.measured_at
-            and not history.is_guard_tripped
-    where not guard.is_tripped
-    group by guard.built_at
+            verdict.built_at > runs.measured_at
+            and not runs.is_guard_tripped
+    where not verdict.is_tripped
+    group by verdict.built_at
 ),
 
 {% if is_incremental() -%}

@@ -14,8 +14,8 @@ dated as (
         differing.*,
         episodes.opened_at as first_seen_at,
         coalesce(episodes.cause, 'unknown') as cause,
-        -- Otherwise it can have been wrong since the product's last change, but not since before the
-        -- record was created.
+        -- Without an edit in Salesforce, it can have been wrong since the product's last change,
+        -- but not since before the record was created.
         case
             when episodes.cause = 'changed_in_salesforce' then differing.last_modified_at
             else greatest(differing.created_at, differing.updated_at)

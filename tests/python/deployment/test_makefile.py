@@ -32,7 +32,7 @@ def test_a_first_build_prints_the_verdict_and_the_table(
 ) -> None:
     project = copy_of(empty_project.path, tmp_path / "project").path
     (project / ".venv").symlink_to(sys.prefix)
-    command = ["make", "--old-file=.venv/.installed", "build"]
+    command = ["make", "--old-file=.venv/.installed", "--old-file=dbt_packages/.installed", "build"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     loading, verdict, *table, commands = done.stdout.splitlines()

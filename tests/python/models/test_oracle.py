@@ -18,22 +18,13 @@ import oracle
 import pyarrow as pa
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from engines import CENSUS_RELATIONS, Project, copy_of
+from engines import CENSUS_RELATIONS, PROOF, Project, copy_of
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from oracle import (
-    COLUMNS,
-    FEATURE_COLUMNS,
-    SALESFORCE_COLUMNS,
-    WHERE,
-    Configuration,
-    Row,
-    State,
-)
+from oracle import COLUMNS, FEATURE_COLUMNS, SALESFORCE_COLUMNS, Configuration, Row, State
 from source_tables import ARROW_TYPES, SEED_TYPES, SOURCE_TABLES
 
 # The relations that follow the sources without a build, and the proof.
-PROOF = "assert_nothing_differs_else_see_feature_mismatches"
 LIVE = ("base", "stg", "int_product_features_latest", "int_product_properties_validated", PROOF)
 
 # Together they vary every var that the rules depend on.
@@ -111,38 +102,9 @@ PROPERTY_IDS = (
     | st.sampled_from(["1", "2"])
     | st.sampled_from(
         [
-            *(
-                "1",
-                "2",
-                "3",
-                " 1",
-                "1 ",
-                "  2 ",
-                "03",
-                "2.0",
-                "4",
-                "12345",
-                "\t12345",
-                "",
-                "  ",
-                None,
-            ),
-            *(
-                "\t1",
-                "1\u00a0",
-                "\ufeff2\u200b",
-                "3\u2009\r\n",
-                "\u3000",
-                "P5",
-                "p5",
-                "NULL",
-                " None",
-                "nan",
-                "1,234,567",
-                "1.234567E6",
-                "prop_4",
-                "12e3",
-            ),
+            *("1", "2", "3", " 1", "1 ", "  2 ", "03", "2.0", "4", "12345", "\t12345", "", "  "),
+            *(None, "\t1", "1\u00a0", "\ufeff2\u200b", "3\u2009\r\n", "\u3000", "P5", "p5"),
+            *("NULL", " None", "nan", "1,234,567", "1.234567E6", "prop_4", "12e3"),
         ]
     )
 )
@@ -162,13 +124,9 @@ PROPERTIES = st.fixed_dictionaries(
     }
 )
 DAYS = [
-    date(2025, 3, 1),
-    date(2025, 3, 2),
-    date(1699, 12, 31),
-    date(1700, 1, 1),
-    date(4000, 12, 31),
+    *(date(2025, 3, 1), date(2025, 3, 2), date(1699, 12, 31), date(1700, 1, 1)),
+    *(date(4000, 12, 31), date(4001, 1, 1), date.min, date.max),
 ]
-DAYS += [date(4001, 1, 1), date.min, date.max]
 TIMES = [time.min, time(12, 30), time.max]
 MOMENTS = [datetime.combine(*moment) for moment in product(DAYS, TIMES)]
 VALUES = {
@@ -208,7 +166,7 @@ class Warehouse:
     def rows(self, relation: str) -> list[tuple[Any, ...]]:
         """Return the rows of a relation, of the columns that the rules speak of."""
         columns = ", ".join(COLUMNS[relation])
-        where = WHERE.get(relation, "true")
+        where = oracle.WHERE.get(relation, "true")
         table = next(name for name in self.relations if name.endswith(f".{relation}"))
         query = f"select {columns} from {table} where {where}"
         return self.connection.execute(query).fetchall()

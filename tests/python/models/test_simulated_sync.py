@@ -11,27 +11,21 @@ BACKFILL = f"crm.sfdc_dbx.{BACKFILL_NAME}"
 
 def test_update_keyed_on_the_sync_key(loop: Project) -> None:
     """One row of each kind, sent through the backfill table because it can be written to."""
-    keys = [key for (key,) in loop.query(f"select reverse_etl_id_c from {BACKFILL} order by all")]
-    plain, null_key, twice, unmatched, rejected, deleted = keys[:6]
-    kept = "', '".join(keys[:6])
-    loop.query(f"delete from {BACKFILL} where reverse_etl_id_c not in ('{kept}')")
-    loop.query(
-        f"update {BACKFILL} set reverse_etl_id_c = null where reverse_etl_id_c = '{null_key}'"
-    )
-    loop.query(f"insert into {BACKFILL} from {BACKFILL} where reverse_etl_id_c = '{twice}'")
-    loop.query(
-        f"update {BACKFILL} set reverse_etl_id_c = 'unknown' where reverse_etl_id_c = '{unmatched}'"
-    )
-    loop.query(
+    keys = loop.query(f"select reverse_etl_id_c from {BACKFILL} order by all limit 6")
+    plain, null_key, twice, unmatched, rejected, deleted = (key for (key,) in keys)
+    for statement in (
+        f"delete from {BACKFILL} where reverse_etl_id_c > '{deleted}'",
+        f"update {BACKFILL} set fraud_detection_start_date_c = null",
+        f"update {BACKFILL} set reverse_etl_id_c = null where reverse_etl_id_c = '{null_key}'",
+        f"insert into {BACKFILL} from {BACKFILL} where reverse_etl_id_c = '{twice}'",
+        f"update {BACKFILL} set reverse_etl_id_c = 'no' where reverse_etl_id_c = '{unmatched}'",
         f"insert into {SALESFORCE} select * replace ('copy' as id) from {SALESFORCE}"
-        f" where reverse_etl_id_c = '{rejected}'"
-    )
-    loop.query(f"update {SALESFORCE} set is_deleted = true where reverse_etl_id_c = '{deleted}'")
-    loop.query(f"update {BACKFILL} set fraud_detection_start_date_c = null")
-    loop.query(
+        f" where reverse_etl_id_c = '{rejected}'",
+        f"update {SALESFORCE} set is_deleted = true where reverse_etl_id_c = '{deleted}'",
         f"update {SALESFORCE} set fraud_detection_start_date_c = date '2020-01-01',"
-        f" reverse_etl_id_c = ' ' || reverse_etl_id_c where reverse_etl_id_c = '{plain}'"
-    )
+        f" reverse_etl_id_c = ' ' || reverse_etl_id_c where reverse_etl_id_c = '{plain}'",
+    ):
+        loop.query(statement)
     before = loop.query(f"from {SALESFORCE} where trim(reverse_etl_id_c) <> '{plain}' order by all")
 
     assert simulate_sync(loop, f"relation: {BACKFILL_NAME}")

@@ -28,7 +28,7 @@
     {% set salesforce = source("salesforce", "product_property_c") %}
     {% set creates = relation == "product_property_create" %}
     {% set columns = census_columns(relation) %}
-    {% set times = [] %}
+    {% set times = ["last_modified_date"] %}
     {% for column, var_name in optional_columns().items() if var_name != "salesforce_deleted_column" %}
         {% do times.append(column) %}
     {% endfor %}
