@@ -378,7 +378,6 @@ def test_the_reasons_of_rejected_records_are_printed_most_frequent_first(
 
 # The beginning of the advice for a message, by Salesforce's status codes and by words.
 ADVICE = {
-    "UNABLE_TO_LOCK_ROW:x": "another process",
     "REQUEST_LIMIT_EXCEEDED: TotalRequests Limit exceeded.": "Salesforce has had all API requests",
     "STORAGE_LIMIT_EXCEEDED: storage limit exceeded": "Salesforce's data storage is full",
     "INVALID_CROSS_REFERENCE_KEY: invalid cross reference id": "the record was deleted",
@@ -399,12 +398,12 @@ ADVICE = {
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY: trigger": "a Flow or trigger",
     "System.LimitException: Too many SOQL queries: 101": "a Flow or trigger",
     "Apex CPU time limit exceeded": "a Flow or trigger",
-    "LIMIT_EXCEEDED: x": "a Flow or trigger",
     'The process "Too many SOQL queries: 101" failed': "a Flow or trigger",
     # What failed inside a Flow is the cause.
     "CANNOT_EXECUTE_FLOW_TRIGGER: FIELD_CUSTOM_VALIDATION_EXCEPTION: x": "a validation rule",
     "CANNOT_EXECUTE_FLOW_TRIGGER: UNABLE_TO_LOCK_ROW": "another process",
     "a bad value for a multiple-select record field": None,
+    "LICENSE_LIMIT_EXCEEDED: x": None,
 }
 
 
