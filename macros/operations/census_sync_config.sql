@@ -66,5 +66,12 @@
         "paused": sync.schedule.frequency != "never" if paused is none else paused,
         "validate_only": validate_only,
     } %}
-    {% do print(config | tojson(indent=2)) %}
+    {# One mapping a line, so that a review sees what changed. #}
+    {% set lines = [] %}
+    {% for key, value in config.items() %}
+        {% set is_list = value is sequence and value is not string and value is not mapping %}
+        {% set text = "[\n    " ~ value | map("tojson") | join(",\n    ") ~ "\n  ]" if is_list else value | tojson %}
+        {% do lines.append(key | tojson ~ ": " ~ text) %}
+    {% endfor %}
+    {% do print("{\n  " ~ lines | join(",\n  ") ~ "\n}") %}
 {% endmacro %}
