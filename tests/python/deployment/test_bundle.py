@@ -246,20 +246,8 @@ def test_the_page_can_be_typed_from_top_to_bottom(tmp_path: Path) -> None:
         *("databricks auth", *["databricks secrets"] * 3, *["databricks bundle"] * 2),
     ]
     deployment = PAGE[PAGE.index("### 8. Deploy the job") :]
-    assert typed(page, deployment, **stubs).returncode == 0
-    for typo, message in {
-        ("BUNDLE_VAR_job_managers=…", "X=1"): "no value assigned to required variable job_managers",
-        ("export BUNDLE_VAR_warehouse_id", "X"): "required variable service_principal, warehouse",
-        ("run product_property_sync", "run other"): "there is no job other",
-    }.items():
-        run = typed(page, deployment.replace(*typo, 1), **stubs)
-        assert run.returncode == 1
-        assert message in run.stderr
-    settings = (page / "databricks.yml").read_text()
-    empty = settings.replace("default: https://app.getcensus.com/api/v2", 'default: ""')
-    (page / "databricks.yml").write_text(empty)
-    run = typed(page, deployment, **stubs)
-    assert (run.returncode, "is not a string" in run.stderr) == (1, True)
+    run = typed(page, deployment.replace("run product_property_sync", "run other"), **stubs)
+    assert (run.returncode, "there is no job other" in run.stderr) == (1, True)
 
 
 @pytest.mark.slow
