@@ -15,25 +15,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
 from agate import Table
 from dbt.cli.main import dbtRunner
 
-# One row: the guard's verdict, and whether the last build is too old to be offered.
+# One row: the guard's verdict, in which a build that is too old counts as tripped, and what to show.
 GUARD = """
     {%- set facts = guard_facts() %}
-    {%- set max_age = var("guard_max_age_hours") %}
     {%- set sources = graph.sources.values() %}
     {%- set salesforce = sources | selectattr("source_name", "equalto", "salesforce") | first %}
     select
-        {{ not facts or facts.is_tripped }} as is_tripped,
+        {{ not facts or facts.is_tripped or facts.is_outdated }} as is_tripped,
         {{ dbt.string_literal(dbt.escape_single_quotes(guard_verdict(facts))) }} as verdict,
-        max(built_at) as built_at,
-        coalesce({{ is_outdated("max(built_at)") }}, false) as is_too_old,
-        {{ max_age }} as max_age_hours,
+        '{{ facts.built_at if facts }}' as built_at,
         '{{ var("as_of_date") or "" }}' as asked_day,
         '{{ salesforce.source_meta.salesforce_base_url or "" }}' as salesforce_url
-    from {{ ref("feature_sync_guard") }}
 """
 HEADING = re.compile(r"(Encountered an error:|\w+ Error( in .*)?)$")
 
@@ -51,37 +46,17 @@ class Stop(Exception):
         self.code = code
 
 
-def project(text: str) -> Path:
-    """Return the folder of a dbt project, or say why it is none."""
-    if not Path(text, "dbt_project.yml").is_file():
-        raise argparse.ArgumentTypeError(f"{text} has no dbt_project.yml: give a dbt project")
-    return Path(text)
-
-
-def dbt_vars(text: str) -> str:
-    """Return dbt's vars, or say why they are none."""
-    try:
-        is_mapping = isinstance(yaml.safe_load(text), dict)
-    except (yaml.YAMLError, ValueError) as error:  # 2025-11-31 is a ValueError
-        raise argparse.ArgumentTypeError(f"{text} is not YAML: {error}") from None
-    if not is_mapping:
-        raise argparse.ArgumentTypeError(f"{text} is not a YAML mapping such as 'name: value'")
-    return text
-
-
 def make_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the arguments of `open_warehouse`; each program adds its own."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal may know fewer characters than a name has
-        stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--project-dir", type=project, default=".", help="the dbt project (default: this folder)")
+    add("--project-dir", type=Path, default=".", help="the dbt project (default: this folder)")
     add("--target", help="dbt's target (default: the profile's)")
-    add("--vars", type=dbt_vars, help="dbt's vars, as YAML")
+    add("--vars", help="dbt's vars, as YAML")
     return parser
 
 

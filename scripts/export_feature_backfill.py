@@ -15,8 +15,8 @@ is replaced as a whole or not at all, and only if it holds nothing but an earlie
 Exit codes:
 
     0  the files are written
-    1  nothing to export, the guard is tripped, the last build is too old or for another day, or the
-       folder holds something else
+    1  nothing to export, the guard is tripped, the last build is for another day, or the folder
+       holds something else
     2  wrong arguments, or dbt could not read the backfill
 """
 
@@ -90,11 +90,6 @@ def read_backfill(show: Show, undo: bool) -> list[Row]:
     (guard,) = read(show, GUARD)
     if guard["is_tripped"]:
         raise Stop(f"Nothing was exported. {guard['verdict']}")
-    if guard["is_too_old"]:
-        raise Stop(
-            f"Nothing was exported, because the last build is older than {guard['max_age_hours']} "
-            "hours (guard_max_age_hours): run dbt build."
-        )
     rows = read(show, f"{{% set undo = {undo} %}}{BACKFILL}")
     asked, days = guard["asked_day"], {row["created_on"] for row in rows}
     if not rows:

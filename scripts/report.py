@@ -51,28 +51,34 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mapping import PRODUCTS
 from markupsafe import Markup
 
-# Each is an analysis of the project, and the page's name for its rows.
+# Each is an analysis of the project, or a query, and the page's name for its rows.
 ANALYSES = (
     "last_build",
-    "mismatches_by_product",
     "mismatches_by_day",
     "mismatches_by_age",
-    "records_to_look_at",
+    "mismatches_by_cause",
+    "sync_exceptions",
     "offered_to_census",
     "source_ages",
     "accuracy_by_day",
+    "repairs",
 )
-ADOPTION = """
-    select * from {{ ref('product_adoption') }}
-    where started_month = 'all'
-    order by properties_on desc, product
-"""
-LAST_RISE = """
-    select rose_at, mismatched, minutes_to_zero from {{ ref('feature_time_to_zero') }}
-    where product = 'All products'
-    order by rose_at desc
-    limit 1
-"""
+QUERIES = {
+    "mismatches_by_product": """
+        select
+            product, missing_in_salesforce, left_on_in_salesforce, never_set_in_salesforce, mismatched,
+            mismatched - missing_in_salesforce - left_on_in_salesforce - never_set_in_salesforce
+                as dates_differ
+        from {{ ref('feature_sync_summary') }}
+        where cohort = 'all' and product <> 'All products' and mismatched > 0
+        order by mismatched desc, product
+    """,
+    "adoption": """
+        select * from {{ ref('product_adoption') }}
+        where started_month = 'all'
+        order by properties_on desc, product
+    """,
+}
 MISMATCHES = """
     select * from {{ ref('feature_mismatches') }}
     order by created_at desc, salesforce_id, product
@@ -100,7 +106,7 @@ def read_report(show: Show, records: Path | None) -> tuple[dict[str, Any], Table
     """Return what the page shows, by name, and the table of the CSV; or raise Stop."""
     (guard,) = read(show, GUARD)
     tables = {name: rows_of(table) for name, table in show("--select", *ANALYSES).items()}
-    (build,) = tables.pop("last_build")
+    (build,), (repairs,) = tables.pop("last_build"), tables.pop("repairs")
     if not build["as_of_date"]:
         raise Stop("feature_sync_summary is empty: run dbt build.", 2)
     if guard["asked_day"] not in ("", str(build["as_of_date"])):
@@ -112,9 +118,9 @@ def read_report(show: Show, records: Path | None) -> tuple[dict[str, Any], Table
     report = {
         "guard": guard,
         "build": build,
+        "repairs": repairs,
         **tables,
-        "adoption": read(show, ADOPTION),
-        "last_rise": read(show, LAST_RISE),
+        **{name: read(show, query) for name, query in QUERIES.items()},
         "mismatch_rows": len(mismatches.rows),
         "rejections": read_rejections(records, rows_of(mismatches)) if records else None,
         "read_at": datetime.now(UTC),
@@ -179,8 +185,6 @@ def needs_of(report: dict[str, Any]) -> list[tuple[str, str]]:
             needs.append((f"{source['title']}: a time lies in the future", "freshness"))
     if build["exceptions"]:
         needs.append((f"{counted(build['exceptions'], 'record')} cannot be synced", "exceptions"))
-    if build["issues"]:
-        needs.append((counted(build["issues"], "matching issue"), "issues"))
     if build["properties_to_create"]:
         new = counted(build["properties_to_create"], "property", "properties")
         needs.append((f"{new} to be created in Salesforce", "syncs"))
@@ -192,10 +196,7 @@ def judge(report: dict[str, Any], needs: int) -> tuple[str, str, str]:
     guard, build = report["guard"], report["build"]
     properties = counted(build["properties"], "property", "properties")
     if guard["is_tripped"]:
-        return "Stopped", "Nothing reaches Census: the guard is tripped", guard["verdict"]
-    if guard["is_too_old"]:
-        lead = f"It is older than guard_max_age_hours ({guard['max_age_hours']}): run dbt build."
-        return "Stopped", "Nothing reaches Census: the last build is too old", lead
+        return "Stopped", "Nothing is offered to Census", guard["verdict"]
     if build["mismatched"]:
         headline = f"Salesforce is wrong about {build['mismatched']:,} of {properties}"
         state = "To be repaired" if build["records_to_update"] else "Attention"
@@ -203,7 +204,7 @@ def judge(report: dict[str, Any], needs: int) -> tuple[str, str, str]:
     if needs:
         need = "things need" if needs > 1 else "thing needs"
         headline = f"Nothing to repair in {properties}, but {needs} {need} attention"
-        return "Attention", headline, "No product differs as of the last build. See:"
+        return "Attention", headline, "No product differs as of the last build."
     lead = "Every product that is on shows as on in Salesforce, and every other one as off."
     return "In order", f"Salesforce is right about all {properties}", lead
 
