@@ -2,9 +2,9 @@
 with episodes as (
     select
         opened_at,
-        closed_at is null as is_open,
+        closed_at,
         case
-            when closed_as = 'repaired' and closed_at >= {{ utc_now() }} - interval '7' day
+            when closed_at >= {{ utc_now() }} - interval '7' day and closed_as = 'repaired'
                 then minutes
         end as minutes
     from {{ ref('feature_mismatch_episodes') }}
@@ -14,6 +14,6 @@ select
     count(minutes) as repaired,
     cast(median(minutes) as int) as median_minutes,
     max(minutes) as longest_minutes,
-    count(case when is_open then 1 end) as still_open,
-    min(case when is_open then opened_at end) as open_since
+    count(*) - count(closed_at) as still_open,
+    min(case when closed_at is null then opened_at end) as open_since
 from episodes

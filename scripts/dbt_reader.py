@@ -1,4 +1,4 @@
-"""What the programs that read the warehouse share: they read it through dbt."""
+"""Shared by the programs that read the warehouse, which they do through dbt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 from agate import Table
 from dbt.cli.main import dbtRunner
 
-# One row: the guard's verdict, in which a build that is too old counts as tripped, and what to show.
+# One row; a build that is too old counts as tripped.
 GUARD = """
     {%- set facts = guard_facts() %}
     {%- set sources = graph.sources.values() %}
@@ -33,7 +33,7 @@ GUARD = """
 HEADING = re.compile(r"(Encountered an error:|\w+ Error( in .*)?)$")
 
 Row = dict[str, Any]
-# Takes the end of a dbt show command, and returns the tables by the name of the analysis.
+# Takes the arguments that follow `dbt show` and returns the tables by the name of the analysis.
 Show = Callable[..., dict[str, Table]]
 
 
@@ -88,7 +88,7 @@ def open_warehouse(arguments: argparse.Namespace) -> Iterator[Show]:
 
 
 def explain(error: BaseException | None) -> str:
-    """Return one sentence about an error of dbt's, which can be a page long."""
+    """Return one sentence about a dbt error, which can be a page long."""
     lines = [line.strip() for line in str(error).splitlines()]
     reason = next((line for line in lines if line and not HEADING.match(line)), "no reason given")
     if holder := re.search(r"Conflicting lock is held in .*?\(PID \d+\)", reason):
@@ -116,7 +116,7 @@ def read(show: Show, query: str) -> list[Row]:
 
 
 def plain(value: object) -> object:
-    """Return a value of agate's as Python's own: whole numbers as int, times in UTC."""
+    """Return a value from agate as plain Python: whole numbers as int, times in UTC."""
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
     if isinstance(value, datetime):
@@ -143,8 +143,6 @@ def run(work: Callable[[], str], unwritten: str) -> int:
     except Stop as stop:
         print(stop, file=sys.stderr, flush=True)
         return stop.code
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"{error}: {unwritten}", file=sys.stderr, flush=True)
         return 1
