@@ -34,7 +34,6 @@ AFFECTED = ("--select", "state:modified+", "--state", "state")
 PYTEST = ("pytest", "--exitfirst", "--numprocesses=0", "-p", "no:cacheprovider")
 # The tests that read models or call macros. For a model the oracle comes first.
 TESTS = "incident guard bad_rows sources simulated_sync census_config project oracle databricks"
-
 # Comments, quoted text and assignments stay as they are.
 LEFT_ALONE = r"""{#.*?#}|--[^\n]*|"[^"]*"|'[^']*'|{%-? set \w+ ="""
 OPPOSITE = {
