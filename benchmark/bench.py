@@ -94,6 +94,7 @@ def write_sources(seeds: Path, warehouse: Path, records: int, is_messy: bool) ->
     """
     warehouse.mkdir(exist_ok=True)
     with duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")
         for catalog in CATALOGS:
             connection.execute(f"attach '{seeds / catalog}.duckdb' as seeded_{catalog} (read_only)")
             connection.execute(f"attach '{warehouse / catalog}.duckdb' as {catalog}")
@@ -174,6 +175,7 @@ def naive_query() -> str:
 def connect(warehouse: Path) -> duckdb.DuckDBPyConnection:
     """Return a new connection with the catalogs attached."""
     connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")
     for catalog in CATALOGS:
         connection.execute(f"attach '{warehouse / catalog}.duckdb' as {catalog} (read_only)")
     return connection

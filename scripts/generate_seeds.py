@@ -1,18 +1,9 @@
 """Write the seeds: the incident of 2025-11-21, in invented data.
 
-    python scripts/generate_seeds.py
-
 On that day a sync created 1,296 properties in Salesforce with every product off, although 1,226
-of them have products. Older properties are wrong for other reasons. The files:
-
-    product_property_c.csv           the Salesforce replica
-    product_property_w_features.csv  the features table, the source of truth
-    properties.csv                   the application's properties
-    _seeds.yml                       what is in seeds/, with the new row counts and column types
-
-The products are those of the mapping. Each has its own random stream and the properties have
-another, so a new product changes no other column. Times are UTC. The same SEED gives the same bytes
-on Python 3.11 and later.
+of them have products. Older properties are wrong for other reasons. The products are those of the
+mapping. Each has its own random stream and the properties have another, so a new product changes
+no other column. Times are UTC. The same SEED gives the same bytes on Python 3.11 and later.
 """
 
 import csv
@@ -24,6 +15,7 @@ from random import Random
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import NamedTuple
 
+import yaml
 from mapping import PRODUCTS, ROOT
 
 SEED = 20251121
@@ -64,8 +56,7 @@ SHARE_ON = {
 DEFAULT_SHARE_ON = 0.02
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-HISTORY_START = datetime(2023, 1, 1)
-INCIDENT = datetime(2025, 11, 21)
+HISTORY_START, INCIDENT = datetime(2023, 1, 1), datetime(2025, 11, 21)
 WEEK_START = INCIDENT - 7 * DAY
 FEATURES_END = datetime(2025, 11, 21, 23, 0)  # no product changes later
 MODIFIED_END = datetime(2025, 11, 21, 23, 50)  # no older record is modified later
@@ -94,14 +85,13 @@ ENDINGS = (
 ).split("|")
 REPEATED_NAMES = 6  # properties that share their name with another one
 
-SETTINGS = """# The day of the incident. `make seeds` writes this file and the others.
+HEADER = """# The day of the incident. `make seeds` writes this file and the others.
 # models/staging/_staging__sources.yml describes the columns.
-seeds:
 """
 DESCRIPTIONS = {
-    "product_property_c": "the Salesforce replica, as it was on 2025-11-21.",
-    "product_property_w_features": "the features table, the source of truth.",
-    "properties": "the application's properties, 350 of which are not in Salesforce yet.",
+    "product_property_c": "DuckDB's stand-in for the Salesforce replica, as it was on 2025-11-21.",
+    "product_property_w_features": "DuckDB's stand-in for the features table, the source of truth.",
+    "properties": "DuckDB's stand-in for the application's properties; 350 are not in Salesforce.",
 }
 SQL_TYPES = {bool: "boolean", int: "bigint", str: "varchar", datetime: "timestamp", date: "date"}
 Row = dict[str, object]
@@ -123,17 +113,14 @@ class Property:
     """One property, and its products by source prefix: unset or, in Salesforce, off by default."""
 
     registered: datetime  # in the application
-    created: datetime | None = None  # in Salesforce
-    modified: datetime | None = None  # in Salesforce
+    created: datetime | None = None  # in Salesforce, and so is modified
+    modified: datetime | None = None
     changed: datetime | None = None  # none of its products changes later
     id: int = 0
     name: str = ""
     has_feature_row: bool = True
     features: dict[str, State] = field(default_factory=lambda: defaultdict(lambda: UNSET))
     salesforce: dict[str, State] = field(default_factory=lambda: defaultdict(lambda: OFF))
-
-
-# --- Properties and times ---------------------------------------------------------------------
 
 
 def between(rng: Random, low: datetime, high: datetime) -> datetime:
@@ -168,15 +155,6 @@ def creations(rng: Random, count: int, start: datetime, end: datetime) -> list[d
     return times
 
 
-def make_names(rng: Random, count: int) -> list[str]:
-    """Return count names, all different except REPEATED_NAMES of them."""
-    made = [f"{first} {kind}{end}" for first in FIRST_WORDS for kind in KINDS for end in ENDINGS]
-    names = SPECIAL_NAMES + rng.sample(made, count - len(SPECIAL_NAMES) - REPEATED_NAMES)
-    names += names[:REPEATED_NAMES]
-    rng.shuffle(names)
-    return names
-
-
 def make_properties(rng: Random) -> tuple[list[Property], ...]:
     """Return the cohort, the older, the new and the retired properties, without products."""
     created = creations(rng, COHORT, INCIDENT, INCIDENT + DAY)
@@ -185,13 +163,17 @@ def make_properties(rng: Random) -> tuple[list[Property], ...]:
     created += [WEEK_START - timedelta(seconds=1)]  # just outside the week
     created += creations(rng, OLDER - len(created), HISTORY_START, WEEK_START)
     older = [Property(between(rng, time - 3 * DAY, time - MINUTE), time) for time in created]
-    new_limits = INCIDENT - 50 * DAY, FEATURES_END - 60 * MINUTE
-    new = [Property(between(rng, *new_limits)) for _ in range(NEW)]
-    retired_limits = HISTORY_START, INCIDENT - 30 * DAY
-    retired = [Property(between(rng, *retired_limits)) for _ in range(RETIRED)]
+    limits = INCIDENT - 50 * DAY, FEATURES_END - 60 * MINUTE
+    new = [Property(between(rng, *limits)) for _ in range(NEW)]
+    limits = HISTORY_START, INCIDENT - 30 * DAY
+    retired = [Property(between(rng, *limits)) for _ in range(RETIRED)]
 
     named = cohort + older + new
-    for prop, name in zip(named, make_names(rng, len(named)), strict=True):
+    made = [f"{first} {kind}{end}" for first in FIRST_WORDS for kind in KINDS for end in ENDINGS]
+    names = SPECIAL_NAMES + rng.sample(made, len(named) - len(SPECIAL_NAMES) - REPEATED_NAMES)
+    names += names[:REPEATED_NAMES]
+    rng.shuffle(names)
+    for prop, name in zip(named, names, strict=True):
         prop.name = name
     ids = rng.sample(range(100_000, 10_000_000), len(named) + RETIRED)
     for prop, number in zip(named + retired, ids, strict=True):
@@ -200,9 +182,6 @@ def make_properties(rng: Random) -> tuple[list[Property], ...]:
     rng.shuffle(cohort)
     rng.shuffle(older)
     return cohort, older, new, retired
-
-
-# --- Products ---------------------------------------------------------------------------------
 
 
 def set_features(active: list[Property], off: list[Property], others: list[Property]) -> None:
@@ -305,9 +284,6 @@ def make_stale(rng: Random, prop: Property) -> None:
     prop.salesforce[prefix] = rng.choices(states, [50, 25, 25])[0]
 
 
-# --- Tables and files -------------------------------------------------------------------------
-
-
 def build_tables() -> dict[str, list[Row]]:
     """Return the rows of each table, in random order."""
     rng = Random(SEED)
@@ -331,7 +307,15 @@ def build_tables() -> dict[str, list[Row]]:
             for prop in synced + new + retired
             if prop.has_feature_row
         ],
-        "properties": [property_row(rng, prop) for prop in synced + new],
+        "properties": [
+            {
+                "id": prop.id,
+                "name": prop.name,
+                "created_at": prop.registered,
+                "updated_at": between(rng, prop.registered, FEATURES_END),
+            }
+            for prop in synced + new
+        ],
     }
     for rows in tables.values():
         rng.shuffle(rows)
@@ -361,12 +345,6 @@ def salesforce_id(number: int) -> str:
     return short + "".join((ascii_uppercase + "012345")[checksum] for checksum in sums)
 
 
-def property_row(rng: Random, prop: Property) -> Row:
-    """Return one row of properties."""
-    created, updated = prop.registered, between(rng, prop.registered, FEATURES_END)
-    return {"id": prop.id, "name": prop.name, "created_at": created, "updated_at": updated}
-
-
 def product_cells(states: dict[str, State], columns: str) -> Row:
     """Return the states under the mapping's feature_columns or salesforce_columns."""
     cells: Row = {}
@@ -375,34 +353,25 @@ def product_cells(states: dict[str, State], columns: str) -> Row:
     return cells
 
 
-def write_csv(path: Path, rows: list[Row]) -> None:
-    """Write rows below their column names; true or false, ISO times, empty for None."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(rows[0])
-        for row in rows:
-            cells = row.values()
-            writer.writerow(str(c).lower() if isinstance(c, bool) else c for c in cells)
-
-
-def describe(table: str, rows: list[Row]) -> str:
-    """Return a table's part of _seeds.yml, with its number of rows and types of columns."""
-    cells = {name: next(row[name] for row in rows if row[name] is not None) for name in rows[0]}
-    types = "".join(f"        {name}: {SQL_TYPES[type(cell)]}\n" for name, cell in cells.items())
-    return (
-        f"  - name: {table}\n    description: \"DuckDB's stand-in for "
-        f'{DESCRIPTIONS[table]}"\n    config:\n'
-        f"      meta: {{rows: {len(rows)}}}\n      column_types:\n{types}"
-    )
-
-
 def write_seeds(folder: Path) -> None:
-    """Write the files."""
-    tables = build_tables()
-    for table, rows in tables.items():
-        write_csv(folder / f"{table}.csv", rows)
-    parts = "\n".join(describe(*table) for table in tables.items())
-    (folder / "_seeds.yml").write_text(SETTINGS + parts, encoding="utf-8", newline="\n")
+    """Write each table as CSV with ISO times and lowercase booleans, and _seeds.yml about them."""
+    seeds = []
+    for table, rows in build_tables().items():
+        with (folder / f"{table}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(rows[0])
+            for row in rows:
+                cells = row.values()
+                writer.writerow(str(c).lower() if isinstance(c, bool) else c for c in cells)
+        types = {
+            name: SQL_TYPES[next(type(row[name]) for row in rows if row[name] is not None)]
+            for name in rows[0]
+        }
+        config = {"meta": {"rows": len(rows)}, "column_types": types}
+        seeds.append({"name": table, "description": DESCRIPTIONS[table], "config": config})
+    settings = {"sort_keys": False, "default_flow_style": None, "width": 90}
+    text = HEADER + yaml.safe_dump({"seeds": seeds}, **settings)
+    (folder / "_seeds.yml").write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
     materialized='incremental',
     incremental_strategy='append',
     full_refresh=false,
-    on_schema_change='append_new_columns',
 ) }}
 with differences as (
     select * from {{ ref('int_product_properties_unpivoted') }}

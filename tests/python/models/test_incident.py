@@ -4,7 +4,6 @@ import re
 
 import pytest
 from engines import CENSUS_RELATIONS, INCIDENT, PROOF, Project, failures, simulate_sync
-from oracle import PRODUCTS
 from source_tables import FLAGS_AND_SOURCES, SOURCE_TABLES
 
 SYNC, _, BACKFILL, CREATE = CENSUS_RELATIONS
@@ -214,26 +213,12 @@ DAMAGES = {
             "select * replace (mismatched + 1 as mismatched) from {}"
         ),
     },
-    ("assert_backfill", "backfill", 1): {
-        "a batch without a number": (
-            "select * replace (nullif(batch_number, 26) as batch_number) from {}"
-        ),
-        "a batch that is not full": (
-            "from {0} where reverse_etl_id_c <> (select min(reverse_etl_id_c) from {0})"
-        ),
-        "a gap between batches": "from {} where batch_number <> 2",
-    },
-    ("assert_adoption", "product_adoption", len(PRODUCTS)): {
-        "the adoption counts too few": (
-            "select * replace (properties_on - (started_month in ('all', max(started_month) filter"
-            " (started_month <> 'all') over (partition by product)))::int as properties_on) from {}"
-        ),
-    },
     ("assert_everything_can_be_synced", "sync_exceptions", 1): {
         "an exception": "select null",
     },
     ("assert_guard_is_open", "feature_sync_guard", 1): {
         "two verdicts": "from {0} union all select * replace (true as is_tripped) from {0}",
+        "an old build": "select * replace (built_at - interval 27 hour as built_at) from {}",
     },
 }
 

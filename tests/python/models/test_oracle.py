@@ -17,6 +17,7 @@ import duckdb
 import oracle
 import pyarrow as pa
 import pytest
+import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from engines import CENSUS_RELATIONS, PROOF, Project, copy_of
 from hypothesis import event, given, settings
@@ -29,52 +30,35 @@ LIVE = ("base", "stg", "int_product_features_latest", "int_product_properties_va
 
 # Together they vary every var that the rules depend on.
 CONFIGURATIONS = {
-    "open guard": Configuration(),
-    "dates and waves": Configuration(
-        compare_feature_dates=True,
-        feature_date_type="timestamp",
-        recent_days=0,
-        sync_max_rows=2,
-        backfill_batch_size=3,
-        guard_max_update_share=Decimal("0.5"),
-    ),
-    "first day": Configuration(
-        as_of_date=date(2000, 1, 1),
-        recent_days=1,
-        backfill_batch_size=1,
-        sync_key_prefix="b",
-        guard_max_product_switch_off_share=Decimal("0.1"),
-        guard_min_switch_offs=2,
-    ),
-    "last day": Configuration(
-        as_of_date=date(2199, 12, 31),
-        recent_days=9999,
-        salesforce_deleted_column="none",
-        guard_min_match_share=Decimal("0.5"),
-        guard_max_switch_off_share=Decimal("0.25"),
-        approved_switch_offs=1,
-    ),
-    "strict guard": Configuration(
-        compare_feature_dates=True,
-        backfill_batch_size=1,
-        guard_max_exception_share=Decimal("0.4"),
-        guard_max_create_share=Decimal("0.4"),
-        guard_max_switch_off_share=Decimal("0.25"),
-        guard_min_switch_offs=2,
-    ),
-    "approved changes": Configuration(
-        as_of_date=date(2024, 2, 29),
-        recent_days=365,
-        sync_max_rows=1,
-        salesforce_deleted_column="none",
-        guard_max_exception_share=Decimal("0.3"),
-        guard_max_update_share=Decimal(0),
-        guard_max_create_share=Decimal(0),
-        guard_max_switch_off_share=Decimal(0),
-        approved_updates=1,
-        approved_creations=1,
-        approved_switch_offs=1,
-    ),
+    name: Configuration(
+        # As it is written: a float would be another number.
+        **{k: Decimal(str(v)) if isinstance(v, float) else v for k, v in values.items()}
+    )
+    for name, values in yaml.safe_load("""
+      open guard: {}
+      dates and waves: {
+        compare_feature_dates: true, feature_date_type: timestamp, recent_days: 0, sync_max_rows: 2,
+        backfill_batch_size: 3, guard_max_update_share: 0.5,
+      }
+      first day: {
+        as_of_date: 2000-01-01, recent_days: 1, backfill_batch_size: 1, sync_key_prefix: b,
+        guard_max_product_switch_off_share: 0.1, guard_min_switch_offs: 2,
+      }
+      last day: {
+        as_of_date: 2199-12-31, recent_days: 9999, salesforce_deleted_column: none,
+        guard_min_match_share: 0.5, guard_max_switch_off_share: 0.25, approved_switch_offs: 1,
+      }
+      strict guard: {
+        compare_feature_dates: true, backfill_batch_size: 1, guard_max_exception_share: 0.4,
+        guard_max_create_share: 0.4, guard_max_switch_off_share: 0.25, guard_min_switch_offs: 2,
+      }
+      approved changes: {
+        as_of_date: 2024-02-29, recent_days: 365, sync_max_rows: 1, salesforce_deleted_column: none,
+        guard_max_exception_share: 0.3, guard_max_update_share: 0.0, guard_max_create_share: 0.0,
+        guard_max_switch_off_share: 0.0, approved_updates: 1, approved_creations: 1,
+        approved_switch_offs: 1,
+      }
+    """).items()
 }
 LIMITS = tuple(name for name in vars(Configuration()) if name.startswith(("guard", "approved")))
 RANKED_BY = ("newest update", *("enabled", "enabled_at", "updated_at") * len(oracle.PRODUCTS))
