@@ -444,7 +444,7 @@ def sync(census: Census, arguments: argparse.Namespace) -> None:
 
 
 SOURCE = "Correct the source; product_property_sync_exceptions lists such rows."
-# What to do about a cause. The first that is found counts: what failed in a Flow before the Flow.
+# Advice by cause. The first that is found counts: a failure inside a Flow before the Flow.
 CAUSES = {
     r"^NULL:": f"the row has no sync key, so Census does not send it. {SOURCE}",
     r"^DUPLICATE:": f"more than one row has this sync key, so Census does not send it. {SOURCE}",
@@ -588,7 +588,7 @@ def compare(census: Census, sync_id: int, config: str) -> None:
         ) from None
     live = census.ask(f"GET /syncs/{sync_id}", f"reading sync {sync_id}")
     live = facts_of(live, f"Sync {sync_id} in Census")
-    # What only the sync has counts if it changes what is written, or when.
+    # A setting that only the sync has counts if it changes what is written, or when.
     for name, value in live.items():
         is_trigger = name.startswith("mode.triggers.") and ".schedule." not in name
         if name.endswith(".from") or (value and (is_trigger or name.endswith(".preserve_values"))):
