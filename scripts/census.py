@@ -158,7 +158,7 @@ MASKS = {
 def masked(text: object, sync_key: str = "") -> str:
     """Return a message on one line, without what may be a value: nothing after the first quote."""
     line = html.unescape(one_line(text or "", 2000))
-    if len(sync_key) >= 4:  # else some messages would give each record a reason of its own
+    if len(sync_key) >= 4:  # else some messages would be a separate reason for each record
         line = line.replace(sync_key, "<key>")
     if quote := QUOTE.search(line):
         line = line[: quote.start()] + '"..."'
@@ -523,7 +523,7 @@ def explain(census: Census, run_id: int, run: dict[str, Any], given: argparse.Na
             print(f"Run {run_id} has no rejected or invalid records.")
         return
     of = f" of {total:,}" if total is not None and total > len(found) else ""
-    rest = " Census returned no more: it keeps the records of a run for 14 days." if of else ""
+    rest = " Census returned none beyond these: it keeps the records of a run for 14 days." if of else ""
     if (of or total is None) and any(len(part) == given.max_records for part in read):
         rest = " To read more of them, raise --max-records."
     read = f"{len(found):,}{of} rejected or invalid records read"

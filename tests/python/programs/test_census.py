@@ -453,7 +453,7 @@ PAGES = [
         250,
         "",
         3,
-        "0 reasons. Census returned no more: it keeps the records of a run for 14 days.",
+        "0 reasons. Census returned none beyond these: it keeps the records of a run for 14 days.",
     ),
 ]
 

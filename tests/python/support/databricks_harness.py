@@ -162,7 +162,7 @@ class DatabricksHarness:
     """A Sail server with the given catalogs, and dbt commands whose adapter is connected to it.
 
     dbt writes its profile, target and logs into `workdir`; the tables are there too, until the
-    harness is closed. Each dbt command is, for the adapter, a process of its own.
+    harness is closed. Each dbt command is, for the adapter, a separate process.
     """
 
     def __init__(
