@@ -523,7 +523,7 @@ def explain(census: Census, run_id: int, run: dict[str, Any], given: argparse.Na
             print(f"Run {run_id} has no rejected or invalid records.")
         return
     of = f" of {total:,}" if total is not None and total > len(found) else ""
-    rest = " Census returned none beyond these: it keeps the records of a run for 14 days." if of else ""
+    rest = " Census has no others: it keeps the records of a run for 14 days." if of else ""
     if (of or total is None) and any(len(part) == given.max_records for part in read):
         rest = " To read more of them, raise --max-records."
     read = f"{len(found):,}{of} rejected or invalid records read"

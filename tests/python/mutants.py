@@ -45,7 +45,7 @@ OPPOSITE = {
 }
 PARENTHESES = r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"  # two deep
 ARGUMENT = rf"(?P<argument>{PARENTHESES}?)"
-# The text that is replaced, and its replacement; an empty text stands for the opposite, the argument or nothing.
+# A text and its replacement; an empty one stands for the opposite, the argument or nothing.
 OPERATORS = (
     (r"\b(left|inner|full outer) join\b", ""),
     (r"\b(and|or|true|false)\b", ""),

@@ -453,7 +453,7 @@ PAGES = [
         250,
         "",
         3,
-        "0 reasons. Census returned none beyond these: it keeps the records of a run for 14 days.",
+        "0 reasons. Census has no others: it keeps the records of a run for 14 days.",
     ),
 ]
 
