@@ -28,9 +28,9 @@ select
     mismatched_for,
     count(*) as mismatched,
     {%- for product in product_features() %}
-    sum({{ product.source_prefix }}) as {{ product.source_prefix }}
-    {%- if not loop.last %},{% endif %}
+    sum({{ product.source_prefix }}) as {{ product.source_prefix }},
     {%- endfor %}
+    min(oldest) as from_days
 from aged
 group by mismatched_for
-order by min(oldest) asc nulls last
+order by from_days asc nulls last

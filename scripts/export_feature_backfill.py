@@ -13,8 +13,7 @@ The folder is replaced as a whole or not at all, and only if it holds nothing bu
 Exit codes:
 
     0  the files are written
-    1  nothing to export, the guard is tripped, the last build is for another day, or the folder
-       holds something else
+    1  an empty backfill, a tripped guard, a build for another day, or a folder with other files
     2  wrong arguments, or dbt could not read the backfill
 """
 
@@ -32,10 +31,8 @@ from tempfile import TemporaryDirectory
 from dbt_reader import GUARD, Row, Show, Stop, as_text, make_parser, open_warehouse, read, run
 
 BATCHES = "feature_backfill_batches"
-OURS = re.compile(
-    rf"feature_backfill_\d{{8}}\.csv|{BATCHES}"
-    rf"|{BATCHES}/feature_backfill_batch_\d{{3,}}_records_\d+-\d+\.csv"
-)
+BATCH = r"feature_backfill_batch_\d{3,}_records_\d+-\d+\.csv"
+OURS = re.compile(rf"feature_backfill_\d{{8}}\.csv|{BATCHES}(/{BATCH})?")
 # Salesforce refuses an empty checkbox, although the replica has NULL for rows older than the field.
 BACKFILL = """
     select
@@ -60,15 +57,6 @@ BACKFILL = """
         on backfill.reverse_etl_id_c = at_build.reverse_etl_id_c
     order by backfill.batch_number, backfill.reverse_etl_id_c
 """
-
-
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Return the arguments."""
-    parser = make_parser(__doc__)
-    add = parser.add_argument
-    add("--output-dir", type=Path, default="output/feature_backfill", help="where (%(default)s)")
-    add("--undo", action="store_true", help="write what Salesforce held at the last build")
-    return parser.parse_args(argv)
 
 
 def check_folder(folder: Path) -> None:
@@ -150,7 +138,11 @@ def export(arguments: argparse.Namespace) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    arguments = parse(argv)
+    parser = make_parser(__doc__)
+    add = parser.add_argument
+    add("--output-dir", type=Path, default="output/feature_backfill", help="where (%(default)s)")
+    add("--undo", action="store_true", help="write what Salesforce held at the last build")
+    arguments = parser.parse_args(argv)
     return run(lambda: export(arguments), "nothing was exported.")
 
 

@@ -343,15 +343,6 @@ def replace_file(path: Path, write: Callable[[TextIO], object], encoding: str) -
 # --- Program ----------------------------------------------------------------------------------
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Return the arguments."""
-    parser = make_parser(__doc__)
-    add = parser.add_argument
-    add("--output", type=Path, default="output/report.html", help="the page (%(default)s)")
-    add("--records", type=Path, metavar="FILE", help="the records that Salesforce rejected")
-    return parser.parse_args(argv)
-
-
 def write(arguments: argparse.Namespace) -> str:
     """Write both files and return a sentence, or raise Stop and leave both unchanged."""
     page = arguments.output.resolve()
@@ -367,7 +358,11 @@ def write(arguments: argparse.Namespace) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    arguments = parse(argv)
+    parser = make_parser(__doc__)
+    add = parser.add_argument
+    add("--output", type=Path, default="output/report.html", help="the page (%(default)s)")
+    add("--records", type=Path, metavar="FILE", help="the records that Salesforce rejected")
+    arguments = parser.parse_args(argv)
     return run(lambda: write(arguments), "no report was written.")
 
 

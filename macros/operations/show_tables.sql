@@ -21,7 +21,7 @@
         ("Why they are wrong: a property counts once for each of its causes", "mismatches_by_cause"),
     ] %}
         {% set query = render(graph.nodes["analysis.product_property_sync." ~ analysis].raw_code) %}
-        {% do texts.append("\n" ~ title ~ ":\n" ~ as_table(run_query(query).exclude(["is_day"]).limit(10))) %}
+        {% do texts.append("\n" ~ title ~ ":\n" ~ as_table(run_query(query).exclude(["is_day", "from_days"]).limit(10))) %}
     {% endfor %}
     {% do print(texts | join) %}
 {% endmacro %}
