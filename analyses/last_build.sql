@@ -27,7 +27,6 @@ select
     summary.mismatched_on_the_day,
     summary.mismatched - summary.mismatched_on_the_day as mismatched_on_other_days,
     (select count(*) from {{ ref('product_property_sync_exceptions') }}) as exceptions,
-    0 as issues,
     (select count(*) from {{ ref('product_property_create') }}) as properties_to_create
 from summary
 cross join stuck

@@ -22,27 +22,15 @@ aged as (
             else 'more than 30 days'
         end as mismatched_for
     from properties
-),
-
-final as (
-    select
-        mismatched_for,
-        min(oldest) as since,
-        count(*) as mismatched,
-        {%- for product in product_features() %}
-        sum({{ product.source_prefix }}) as {{ product.source_prefix }}
-        {%- if not loop.last %},{% endif %}
-        {%- endfor %}
-    from aged
-    group by mismatched_for
 )
 
 select
     mismatched_for,
-    mismatched,
+    count(*) as mismatched,
     {%- for product in product_features() %}
-    {{ product.source_prefix }}
+    sum({{ product.source_prefix }}) as {{ product.source_prefix }}
     {%- if not loop.last %},{% endif %}
     {%- endfor %}
-from final
-order by since asc nulls last
+from aged
+group by mismatched_for
+order by min(oldest) asc nulls last

@@ -158,7 +158,7 @@ MASKS = {
 def masked(text: object, sync_key: str = "") -> str:
     """Return a message on one line, without what may be a value: nothing after the first quote."""
     line = html.unescape(one_line(text or "", 2000))
-    if len(sync_key) >= 4:  # else some messages would give each record a reason of its own
+    if len(sync_key) >= 4:  # else some messages would be a separate reason for each record
         line = line.replace(sync_key, "<key>")
     if quote := QUOTE.search(line):
         line = line[: quote.start()] + '"..."'
@@ -444,7 +444,7 @@ def sync(census: Census, arguments: argparse.Namespace) -> None:
 
 
 SOURCE = "Correct the source; product_property_sync_exceptions lists such rows."
-# What to do about a cause. The first that is found counts: what failed in a Flow before the Flow.
+# Advice by cause. The first that is found counts: a failure inside a Flow before the Flow.
 CAUSES = {
     r"^NULL:": f"the row has no sync key, so Census does not send it. {SOURCE}",
     r"^DUPLICATE:": f"more than one row has this sync key, so Census does not send it. {SOURCE}",
@@ -523,7 +523,7 @@ def explain(census: Census, run_id: int, run: dict[str, Any], given: argparse.Na
             print(f"Run {run_id} has no rejected or invalid records.")
         return
     of = f" of {total:,}" if total is not None and total > len(found) else ""
-    rest = " Census returned no more: it keeps the records of a run for 14 days." if of else ""
+    rest = " Census returned none beyond these: it keeps the records of a run for 14 days." if of else ""
     if (of or total is None) and any(len(part) == given.max_records for part in read):
         rest = " To read more of them, raise --max-records."
     read = f"{len(found):,}{of} rejected or invalid records read"
@@ -588,7 +588,7 @@ def compare(census: Census, sync_id: int, config: str) -> None:
         ) from None
     live = census.ask(f"GET /syncs/{sync_id}", f"reading sync {sync_id}")
     live = facts_of(live, f"Sync {sync_id} in Census")
-    # What only the sync has counts if it changes what is written, or when.
+    # A setting that only the sync has counts if it changes what is written, or when.
     for name, value in live.items():
         is_trigger = name.startswith("mode.triggers.") and ".schedule." not in name
         if name.endswith(".from") or (value and (is_trigger or name.endswith(".preserve_values"))):

@@ -1,4 +1,4 @@
-"""What the programs that read the warehouse share: they read it through dbt."""
+"""Shared by the programs that read the warehouse, which they do through dbt."""
 
 from __future__ import annotations
 
@@ -15,30 +15,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
 from agate import Table
 from dbt.cli.main import dbtRunner
 
-# One row: the guard's verdict, and whether the last build is too old to be offered.
+# One row; a build that is too old counts as tripped.
 GUARD = """
     {%- set facts = guard_facts() %}
-    {%- set max_age = var("guard_max_age_hours") %}
     {%- set sources = graph.sources.values() %}
     {%- set salesforce = sources | selectattr("source_name", "equalto", "salesforce") | first %}
     select
-        {{ not facts or facts.is_tripped }} as is_tripped,
+        {{ not facts or facts.is_tripped or facts.is_outdated }} as is_tripped,
         {{ dbt.string_literal(dbt.escape_single_quotes(guard_verdict(facts))) }} as verdict,
-        max(built_at) as built_at,
-        coalesce({{ is_outdated("max(built_at)") }}, false) as is_too_old,
-        {{ max_age }} as max_age_hours,
+        '{{ facts.built_at if facts }}' as built_at,
         '{{ var("as_of_date") or "" }}' as asked_day,
         '{{ salesforce.source_meta.salesforce_base_url or "" }}' as salesforce_url
-    from {{ ref("feature_sync_guard") }}
 """
 HEADING = re.compile(r"(Encountered an error:|\w+ Error( in .*)?)$")
 
 Row = dict[str, Any]
-# Takes the end of a dbt show command, and returns the tables by the name of the analysis.
+# Takes the arguments that follow `dbt show` and returns the tables by the name of the analysis.
 Show = Callable[..., dict[str, Table]]
 
 
@@ -51,37 +46,17 @@ class Stop(Exception):
         self.code = code
 
 
-def project(text: str) -> Path:
-    """Return the folder of a dbt project, or say why it is none."""
-    if not Path(text, "dbt_project.yml").is_file():
-        raise argparse.ArgumentTypeError(f"{text} has no dbt_project.yml: give a dbt project")
-    return Path(text)
-
-
-def dbt_vars(text: str) -> str:
-    """Return dbt's vars, or say why they are none."""
-    try:
-        is_mapping = isinstance(yaml.safe_load(text), dict)
-    except (yaml.YAMLError, ValueError) as error:  # 2025-11-31 is a ValueError
-        raise argparse.ArgumentTypeError(f"{text} is not YAML: {error}") from None
-    if not is_mapping:
-        raise argparse.ArgumentTypeError(f"{text} is not a YAML mapping such as 'name: value'")
-    return text
-
-
 def make_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the arguments of `open_warehouse`; each program adds its own."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal may know fewer characters than a name has
-        stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--project-dir", type=project, default=".", help="the dbt project (default: this folder)")
+    add("--project-dir", type=Path, default=".", help="the dbt project (default: this folder)")
     add("--target", help="dbt's target (default: the profile's)")
-    add("--vars", type=dbt_vars, help="dbt's vars, as YAML")
+    add("--vars", help="dbt's vars, as YAML")
     return parser
 
 
@@ -113,7 +88,7 @@ def open_warehouse(arguments: argparse.Namespace) -> Iterator[Show]:
 
 
 def explain(error: BaseException | None) -> str:
-    """Return one sentence about an error of dbt's, which can be a page long."""
+    """Return one sentence about a dbt error, which can be a page long."""
     lines = [line.strip() for line in str(error).splitlines()]
     reason = next((line for line in lines if line and not HEADING.match(line)), "no reason given")
     if holder := re.search(r"Conflicting lock is held in .*?\(PID \d+\)", reason):
@@ -141,7 +116,7 @@ def read(show: Show, query: str) -> list[Row]:
 
 
 def plain(value: object) -> object:
-    """Return a value of agate's as Python's own: whole numbers as int, times in UTC."""
+    """Return a value from agate as plain Python: whole numbers as int, times in UTC."""
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
     if isinstance(value, datetime):
@@ -168,8 +143,6 @@ def run(work: Callable[[], str], unwritten: str) -> int:
     except Stop as stop:
         print(stop, file=sys.stderr, flush=True)
         return stop.code
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"{error}: {unwritten}", file=sys.stderr, flush=True)
         return 1

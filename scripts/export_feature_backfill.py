@@ -4,19 +4,17 @@
 
     feature_backfill_20251121.csv
     feature_backfill_batches/feature_backfill_batch_001_records_1-50.csv
-    feature_backfill_batches/...
 
-With --undo the files hold what Salesforce held at the last build, for the same properties. Write
-them before a sync; sync them to undo it.
+With --undo the files hold the values that Salesforce held at the last build. Write them before a
+sync; sync them to undo it.
 
-The files are CSV (RFC 4180) in UTF-8, with the 23 fields of the Census mapping as header. Booleans
-are true or false, dates yyyy-mm-dd, timestamps ISO 8601 in UTC, and empty means not set. The folder
-is replaced as a whole or not at all, and only if it holds nothing but an earlier export.
+The files are CSV (RFC 4180) in UTF-8 with the 23 fields of the Census mapping; empty means not set.
+The folder is replaced as a whole or not at all, and only if it holds nothing but an earlier export.
 Exit codes:
 
     0  the files are written
-    1  nothing to export, the guard is tripped, the last build is too old or for another day, or the
-       folder holds something else
+    1  nothing to export, the guard is tripped, the last build is for another day, or the folder
+       holds something else
     2  wrong arguments, or dbt could not read the backfill
 """
 
@@ -69,7 +67,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__)
     add = parser.add_argument
     add("--output-dir", type=Path, default="output/feature_backfill", help="where (%(default)s)")
-    add("--undo", action="store_true", help="write what Salesforce holds now, to go back to it")
+    add("--undo", action="store_true", help="write what Salesforce held at the last build")
     return parser.parse_args(argv)
 
 
@@ -90,24 +88,20 @@ def read_backfill(show: Show, undo: bool) -> list[Row]:
     (guard,) = read(show, GUARD)
     if guard["is_tripped"]:
         raise Stop(f"Nothing was exported. {guard['verdict']}")
-    if guard["is_too_old"]:
-        raise Stop(
-            f"Nothing was exported, because the last build is older than {guard['max_age_hours']} "
-            "hours (guard_max_age_hours): run dbt build."
-        )
     rows = read(show, f"{{% set undo = {undo} %}}{BACKFILL}")
-    asked, days = guard["asked_day"], {row["created_on"] for row in rows}
     if not rows:
         raise Stop(
             "The backfill is empty, so nothing was exported. Build it for the day to repair: "
             "dbt build --vars 'as_of_date: YYYY-MM-DD'."
         )
+    days = {row["created_on"] for row in rows}
     if len(days) > 1 or None in days:
         raise Stop("The backfill is older than the last build of the comparison: run dbt build.")
-    if asked not in ("", *map(str, days)):
+    built, asked = days.pop(), guard["asked_day"]
+    if asked not in ("", str(built)):
         raise Stop(
-            f"The backfill is for {days.pop()}, so nothing was exported. Build it for {asked} "
-            f"first: dbt build --vars 'as_of_date: {asked}'."
+            f"The backfill is for {built}. Build {asked} first: "
+            f"dbt build --vars 'as_of_date: {asked}'"
         )
     return rows
 
@@ -134,7 +128,7 @@ def write_files(folder: Path, rows: list[Row]) -> str:
 
 
 def export(arguments: argparse.Namespace) -> str:
-    """Write the export and return a sentence about it, or raise Stop and leave all as it was."""
+    """Write the export and return a sentence, or raise Stop and leave the folder unchanged."""
     folder = arguments.output_dir.resolve()
     check_folder(folder)
     with open_warehouse(arguments) as show:

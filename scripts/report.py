@@ -3,7 +3,7 @@
     python scripts/report.py --target prod --output output/report.html
 
     report.html            the page; it loads nothing and runs no script
-    report_mismatches.csv  what is wrong in Salesforce, for people: the mart feature_mismatches
+    report_mismatches.csv  every record and product that differs: the mart feature_mismatches
 
 With --records the page also shows why Salesforce rejected records: FILE is what
 `census.py records --output FILE` writes.
@@ -51,28 +51,35 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mapping import PRODUCTS
 from markupsafe import Markup
 
-# Each is an analysis of the project, and the page's name for its rows.
+# Each is an analysis of the project, or a query, and the page's name for its rows.
 ANALYSES = (
     "last_build",
-    "mismatches_by_product",
     "mismatches_by_day",
     "mismatches_by_age",
-    "records_to_look_at",
+    "mismatches_by_cause",
+    "sync_exceptions",
     "offered_to_census",
     "source_ages",
     "accuracy_by_day",
+    "repairs",
 )
-ADOPTION = """
-    select * from {{ ref('product_adoption') }}
-    where started_month = 'all'
-    order by properties_on desc, product
-"""
-LAST_RISE = """
-    select rose_at, mismatched, minutes_to_zero from {{ ref('feature_time_to_zero') }}
-    where product = 'All products'
-    order by rose_at desc
-    limit 1
-"""
+QUERIES = {
+    "mismatches_by_product": """
+        select
+            product, missing_in_salesforce, left_on_in_salesforce, never_set_in_salesforce,
+            mismatched - missing_in_salesforce - left_on_in_salesforce - never_set_in_salesforce
+                as dates_differ,
+            mismatched
+        from {{ ref('feature_sync_summary') }}
+        where cohort = 'all' and product <> 'All products' and mismatched > 0
+        order by mismatched desc, product
+    """,
+    "adoption": """
+        select * from {{ ref('product_adoption') }}
+        where started_month = 'all'
+        order by properties_on desc, product
+    """,
+}
 MISMATCHES = """
     select * from {{ ref('feature_mismatches') }}
     order by created_at desc, salesforce_id, product
@@ -80,7 +87,7 @@ MISMATCHES = """
 MOST_REASONS, MOST_REJECTED = 20, 50  # shown
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
 
-# A symbol and a class of the style sheet for each state, so that no colour stands alone.
+# Each state has a symbol beside the class that colours it, for readers who see no colour.
 SIGNALS = {
     "In order": ("●", "good"),
     "Attention": ("▲", "warn"),
@@ -97,24 +104,25 @@ SIGNALS = {
 
 
 def read_report(show: Show, records: Path | None) -> tuple[dict[str, Any], Table]:
-    """Return what the page shows, by name, and the table of the CSV; or raise Stop."""
+    """Return the variables of the page and the table of the CSV, or raise Stop."""
     (guard,) = read(show, GUARD)
     tables = {name: rows_of(table) for name, table in show("--select", *ANALYSES).items()}
-    (build,) = tables.pop("last_build")
-    if not build["as_of_date"]:
+    (build,), (repairs,) = tables.pop("last_build"), tables.pop("repairs")
+    built, asked = build["as_of_date"], guard["asked_day"]
+    if not built:
         raise Stop("feature_sync_summary is empty: run dbt build.", 2)
-    if guard["asked_day"] not in ("", str(build["as_of_date"])):
+    if asked not in ("", str(built)):
         raise Stop(
-            f"The last build is for {build['as_of_date']}. Build {guard['asked_day']} first: "
-            f"dbt build --vars 'as_of_date: {guard['asked_day']}'"
+            f"The last build is for {built}. Build {asked} first: "
+            f"dbt build --vars 'as_of_date: {asked}'"
         )
     (mismatches,) = show("--inline", MISMATCHES).values()
     report = {
         "guard": guard,
         "build": build,
+        "repairs": repairs,
         **tables,
-        "adoption": read(show, ADOPTION),
-        "last_rise": read(show, LAST_RISE),
+        **{name: read(show, query) for name, query in QUERIES.items()},
         "mismatch_rows": len(mismatches.rows),
         "rejections": read_rejections(records, rows_of(mismatches)) if records else None,
         "read_at": datetime.now(UTC),
@@ -125,7 +133,7 @@ def read_report(show: Show, records: Path | None) -> tuple[dict[str, Any], Table
 
 
 def read_rejections(path: Path, mismatches: Sequence[Row]) -> dict[str, Any]:
-    """Return what a file of `census.py records` says, beside what is wrong; or raise Stop."""
+    """Return the rejections in a file of `census.py records`, and which records still differ."""
     wrong = {
         key: list(rows) for key, rows in groupby(mismatches, key=itemgetter("reverse_etl_id_c"))
     }
@@ -168,7 +176,7 @@ def read_records(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def needs_of(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what needs attention besides the mismatches: a text, and the section about it."""
+    """Return a text and a section of the page for everything else that needs attention."""
     build, needs = report["build"], []
     for source in report["source_ages"]:
         if source["freshness"] in ("old", "too old"):
@@ -179,8 +187,6 @@ def needs_of(report: dict[str, Any]) -> list[tuple[str, str]]:
             needs.append((f"{source['title']}: a time lies in the future", "freshness"))
     if build["exceptions"]:
         needs.append((f"{counted(build['exceptions'], 'record')} cannot be synced", "exceptions"))
-    if build["issues"]:
-        needs.append((counted(build["issues"], "matching issue"), "issues"))
     if build["properties_to_create"]:
         new = counted(build["properties_to_create"], "property", "properties")
         needs.append((f"{new} to be created in Salesforce", "syncs"))
@@ -188,14 +194,11 @@ def needs_of(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def judge(report: dict[str, Any], needs: int) -> tuple[str, str, str]:
-    """Return the state, the headline, and what it means."""
+    """Return the state, the headline and the sentence below it."""
     guard, build = report["guard"], report["build"]
     properties = counted(build["properties"], "property", "properties")
     if guard["is_tripped"]:
-        return "Stopped", "Nothing reaches Census: the guard is tripped", guard["verdict"]
-    if guard["is_too_old"]:
-        lead = f"It is older than guard_max_age_hours ({guard['max_age_hours']}): run dbt build."
-        return "Stopped", "Nothing reaches Census: the last build is too old", lead
+        return "Stopped", "Nothing is offered to Census", guard["verdict"]
     if build["mismatched"]:
         headline = f"Salesforce is wrong about {build['mismatched']:,} of {properties}"
         state = "To be repaired" if build["records_to_update"] else "Attention"
@@ -203,13 +206,13 @@ def judge(report: dict[str, Any], needs: int) -> tuple[str, str, str]:
     if needs:
         need = "things need" if needs > 1 else "thing needs"
         headline = f"Nothing to repair in {properties}, but {needs} {need} attention"
-        return "Attention", headline, "No product differs as of the last build. See:"
+        return "Attention", headline, "No product differs as of the last build."
     lead = "Every product that is on shows as on in Salesforce, and every other one as off."
     return "In order", f"Salesforce is right about all {properties}", lead
 
 
 def what_a_sync_repairs(build: Row) -> str:
-    """Return how much of what is wrong a sync can repair, and how much is of as_of_date."""
+    """Return how many properties a sync can repair, and how many were created on as_of_date."""
     if not build["records_to_update"]:
         return "No sync can repair this: the records cannot be synced."
     repaired = "A sync repairs all of them."
@@ -231,7 +234,7 @@ def number(value: int) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share of 0 to 1 as per cent, cut off: only all of it is 100.0 %."""
+    """Return a share of 0 to 1 as per cent, rounded down: only a full share reads 100.0 %."""
     if share is None:
         return "unknown"
     if 0 < share < 0.001:
@@ -240,7 +243,7 @@ def percent(share: float | None) -> str:
 
 
 def counted(value: int, unit: str, units: str = "") -> str:
-    """Return a number with its unit, in the plural but for one."""
+    """Return a number with its unit, in the plural unless it is one."""
     return f"{value:,} {unit if value == 1 else units or unit + 's'}"
 
 
@@ -350,7 +353,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def write(arguments: argparse.Namespace) -> str:
-    """Write both files and return a sentence; or raise Stop and leave all as it was."""
+    """Write both files and return a sentence, or raise Stop and leave both unchanged."""
     page = arguments.output.resolve()
     table = page.with_name(f"{page.stem}_mismatches.csv")
     with open_warehouse(arguments) as show:

@@ -1,4 +1,4 @@
--- What the monitoring lists and what the summary counts is one number.
+-- The monitoring lists as many mismatched properties as the comparison has and the summary counts.
 with counts as (
     select
         (select count(distinct salesforce_id) from {{ ref('feature_mismatches') }}) as listed,

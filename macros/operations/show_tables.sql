@@ -12,12 +12,13 @@
 {% endmacro %}
 
 
-{# One day, one product, or wrong for long? The report shows the same two analyses. #}
+{# One day, one product, wrong for long, or edited? The page shows the same three analyses. #}
 {% macro show_mismatches_by_day() %}
     {% set texts = [built_day()] %}
     {% for title, analysis in [
         ("The ten worst days: mismatched properties by the day they were created in Salesforce", "mismatches_by_day"),
         ("How long they can have been wrong", "mismatches_by_age"),
+        ("Why they are wrong: a property counts once for each of its causes", "mismatches_by_cause"),
     ] %}
         {% set query = render(graph.nodes["analysis.product_property_sync." ~ analysis].raw_code) %}
         {% do texts.append("\n" ~ title ~ ":\n" ~ as_table(run_query(query).exclude(["is_day"]).limit(10))) %}

@@ -7,88 +7,78 @@
 {%- set number = '^([0-9]+|[0-9]{1,3}([' ~ separators ~ '][0-9]{3})+)([.]0+)?$' %}
 {%- set number_with_points = '^[0-9]{1,3}([.][0-9]{3}){2,}$' %}
 {%- set scientific = '^([0-9]+)[.]([0-9]+)e[+]?([0-9]{1,2})$' %}
-with unmatched_ids as (
-    select distinct
-        true as is_in_salesforce,
-        records.snappt_property_id_c as property_id
-    from {{ ref('stg_salesforce__product_properties') }} as records
-    where
-        not exists (
-            select 1 from {{ ref('stg_sfdc_dbx__product_features') }} as features
-            where features.property_id = records.snappt_property_id_c
-        )
-        or not exists (
-            select 1 from {{ ref('stg_rds__properties') }} as properties
-            where properties.property_id = records.snappt_property_id_c
-        )
+{%- set digits = "regexp_extract(id, '" ~ scientific ~ "', 1)" %}
+{%- set decimals = "trim(trailing '0' from regexp_extract(id, '" ~ scientific ~ "', 2))" %}
+{%- set exponent = "try_cast(regexp_extract(id, '" ~ scientific ~ "', 3) as int)" %}
+with all_ids as (
+    select
+        snappt_property_id_c as property_id,
+        1 as in_salesforce,
+        0 as in_features,
+        0 as in_application
+    from {{ ref('stg_salesforce__product_properties') }}
 
     union all
 
-    select distinct
-        false as is_in_salesforce,
-        known_ids.property_id
-    from (
-        select property_id from {{ ref('stg_sfdc_dbx__product_features') }}
-        union all
-        select property_id from {{ ref('stg_rds__properties') }}
-    ) as known_ids
-    where
-        not exists (
-            select 1 from {{ ref('stg_salesforce__product_properties') }} as records
-            where records.snappt_property_id_c = known_ids.property_id
-        )
+    select
+        property_id,
+        0 as in_salesforce,
+        1 as in_features,
+        0 as in_application
+    from {{ ref('stg_sfdc_dbx__product_features') }}
+
+    union all
+
+    select
+        property_id,
+        0 as in_salesforce,
+        0 as in_features,
+        1 as in_application
+    from {{ ref('stg_rds__properties') }}
 ),
 
-without_prefix as (
+-- Only what is not known everywhere is compared, because the regular expressions are slow.
+unmatched_ids as (
     select
-        is_in_salesforce,
         property_id,
+        max(in_salesforce) as salesforce_ids,
         regexp_replace(lower(property_id), '^{{ var("sync_key_prefix") | lower }}', '') as id
-    from unmatched_ids
+    from all_ids
     where property_id is not null
+    group by property_id
+    having max(in_salesforce) + max(in_features) + max(in_application) < 3
 ),
 
--- 7.06222e6 is 7062220: whole numbers are text here, so that no digit is lost.
-parts as (
+-- Numbers stay text, so that no digit is lost: 7.06222e6 is 7 and 06222 and one zero.
+plain_ids as (
     select
-        is_in_salesforce,
+        salesforce_ids,
         property_id,
-        id,
-        regexp_extract(id, '{{ scientific }}', 1) as digits,
-        trim(trailing '0' from regexp_extract(id, '{{ scientific }}', 2)) as decimals,
-        cast(
-            coalesce(nullif(regexp_extract(id, '{{ scientific }}', 3), ''), '0') as int
-        ) as exponent
-    from without_prefix
-),
-
-comparable as (
-    select
-        is_in_salesforce,
-        property_id,
-        trim(
-            leading '0' from case
-                when regexp_extract(id, '{{ number }}', 0) <> ''
-                    then translate(regexp_replace(id, '[.]0+$', ''), '{{ separators }}', '')
-                when regexp_extract(id, '{{ number_with_points }}', 0) <> ''
-                    then replace(id, '.', '')
-                when digits <> '' and exponent >= length(decimals)
-                    then digits || decimals || repeat('0', exponent - length(decimals))
-                else id
-            end
-        ) as comparable_id
-    from parts
+        case
+            when regexp_extract(id, '^[1-9][0-9]*$', 0) <> '' then id
+            when regexp_extract(id, '{{ number }}', 0) <> ''
+                then translate(regexp_replace(id, '[.]0+$', ''), '{{ separators }}', '')
+            when regexp_extract(id, '{{ number_with_points }}', 0) <> ''
+                then replace(id, '.', '')
+            when {{ exponent }} >= length({{ decimals }})
+                then
+                    {{ digits }}
+                    || {{ decimals }}
+                    || repeat('0', {{ exponent }} - length({{ decimals }}))
+            else id
+        end as plain_id
+    from unmatched_ids
 ),
 
 final as (
     select
-        min(case when is_in_salesforce then property_id end) as snappt_property_id_c,
-        min(case when not is_in_salesforce then property_id end) as other_property_id
-    from comparable
-    group by comparable_id
+        min(case when salesforce_ids = 1 then property_id end) as snappt_property_id_c,
+        min(case when salesforce_ids = 0 then property_id end) as other_property_id
+    from plain_ids
+    group by trim(leading '0' from plain_id)
     having
-        count(case when is_in_salesforce then 1 end) = 1
-        and count(case when not is_in_salesforce then 1 end) = 1
+        sum(salesforce_ids) = 1
+        and count(*) = 2
 )
 
 select * from final

@@ -1,5 +1,5 @@
 -- One row per Salesforce record that is not deleted, with the reason if it cannot be synced. Keys
--- are counted in scans of their own: a CTE used twice is materialized with all its columns (DuckDB)
+-- are counted in separate scans: a CTE used twice is materialized with all its columns (DuckDB)
 -- or computed twice (Spark).
 {%- set columns = ['salesforce_id', 'last_modified_at', 'created_at', 'property_name'] %}
 {%- do columns.extend(census_columns()) %}

@@ -34,7 +34,6 @@ AFFECTED = ("--select", "state:modified+", "--state", "state")
 PYTEST = ("pytest", "--exitfirst", "--numprocesses=0", "-p", "no:cacheprovider")
 # The tests that read models or call macros. For a model the oracle comes first.
 TESTS = "incident guard bad_rows sources simulated_sync census_config project oracle databricks"
-
 # Comments, quoted text and assignments stay as they are.
 LEFT_ALONE = r"""{#.*?#}|--[^\n]*|"[^"]*"|'[^']*'|{%-? set \w+ ="""
 OPPOSITE = {
@@ -46,7 +45,7 @@ OPPOSITE = {
 }
 PARENTHESES = r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"  # two deep
 ARGUMENT = rf"(?P<argument>{PARENTHESES}?)"
-# What is replaced, and by what; an empty text stands for the opposite, the argument or nothing.
+# The text that is replaced, and its replacement; an empty text stands for the opposite, the argument or nothing.
 OPERATORS = (
     (r"\b(left|inner|full outer) join\b", ""),
     (r"\b(and|or|true|false)\b", ""),
@@ -151,9 +150,10 @@ def judged(chosen: list[Mutant], built: Path) -> Iterator[tuple[Mutant, str]]:
             mutant, folder = waiting.pop(), built.with_name(f"mutant_{len(waiting)}")
             process = get_context("fork").Process(target=judge, args=(mutant, built, folder))
             process.start()
-            running[process.sentinel] = mutant, folder
-        for sentinel in wait(running):
-            mutant, folder = running.pop(sentinel)
+            running[process] = mutant, folder
+        wait([process.sentinel for process in running])
+        for process in [process for process in running if not process.is_alive()]:
+            mutant, folder = running.pop(process)
             found = folder / "killer"
             yield mutant, found.read_text() if found.exists() else "dbt: does not end"
             shutil.rmtree(folder)
@@ -167,7 +167,7 @@ def build(folder: Path) -> None:
     (folder / "profiles.yml").write_text(limited, encoding="utf-8")
     shutil.copytree(ROOT / "dbt_packages", folder / "dbt_packages")
     for command in ("seed", "build"):
-        subprocess.run(["dbt", "--quiet", command, *INCIDENT], cwd=folder, check=True)
+        subprocess.run(["dbt", "--quiet", "--no-print", command, *INCIDENT], cwd=folder, check=True)
     (folder / "state").mkdir()
     shutil.copy(folder / "target" / "manifest.json", folder / "state")
 

@@ -16,7 +16,7 @@ NAME_FIELD = {
     "sync_null_values": True,
     "to": "Name",
 }
-# What each sync has otherwise: label, operation, schedule, further mappings.
+# The differences of each sync: label, operation, schedule, further mappings.
 SYNCS: dict[str, tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = {
     "product_property_feature_sync": ("standing sync", "update", {"frequency": "never"}, []),
     "product_property_feature_backfill": (

@@ -399,7 +399,7 @@ ADVICE = {
     "System.LimitException: Too many SOQL queries: 101": "a Flow or trigger",
     "Apex CPU time limit exceeded": "a Flow or trigger",
     'The process "Too many SOQL queries: 101" failed': "a Flow or trigger",
-    # What failed inside a Flow is the cause.
+    # The failure inside a Flow is the cause.
     "CANNOT_EXECUTE_FLOW_TRIGGER: FIELD_CUSTOM_VALIDATION_EXCEPTION: x": "a validation rule",
     "CANNOT_EXECUTE_FLOW_TRIGGER: UNABLE_TO_LOCK_ROW": "another process",
     "a bad value for a multiple-select record field": None,
@@ -453,7 +453,7 @@ PAGES = [
         250,
         "",
         3,
-        "0 reasons. Census returned no more: it keeps the records of a run for 14 days.",
+        "0 reasons. Census returned none beyond these: it keeps the records of a run for 14 days.",
     ),
 ]
 
@@ -538,7 +538,7 @@ def put(sync: dict[str, Any], path: str, value: object) -> None:
     part[name] = value
 
 
-# What somebody changed in Census: the value there, and the repository's.
+# Somebody's changes in Census: the value there, and the repository's.
 DRIFT: dict[str, tuple[Any, str]] = {
     f"{OBJECT}.type": ("model", "table"),
     f"{OBJECT}.table_catalog": ("rds", "crm"),

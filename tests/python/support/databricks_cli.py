@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-# What the CLI knows of a deployment. workspace.host is not in it: unless the bundle sets it, it
+# The CLI's knowledge of a deployment. workspace.host is not in it: unless the bundle sets it, it
 # resolves to nothing.
 KNOWN = {
     "bundle.name": "product-property-sync",

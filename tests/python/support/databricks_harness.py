@@ -133,7 +133,7 @@ RULES = (
         "no privileges in the engine: those that the harness keeps",
     ),
 )
-# What the engine would answer, but not as Databricks does.
+# The engine would answer these, but not as Databricks does.
 UNKNOWN_METADATA = re.compile(r"\b(information_schema|system)`?\.|^show\s+views\b", re.I)
 QUERY = re.compile(r"[\s(]*(?:select|with|values|show|desc|describe|explain)\b", re.I)
 LEADING_COMMENTS = re.compile(r"\A(?:\s+|/\*.*?\*/|--[^\n]*\n)*", re.S)
@@ -162,7 +162,7 @@ class DatabricksHarness:
     """A Sail server with the given catalogs, and dbt commands whose adapter is connected to it.
 
     dbt writes its profile, target and logs into `workdir`; the tables are there too, until the
-    harness is closed. Each dbt command is, for the adapter, a process of its own.
+    harness is closed. Each dbt command is, for the adapter, a separate process.
     """
 
     def __init__(

@@ -146,7 +146,7 @@ class Guard:
     switch_offs: dict[str, tuple[int, int]]  # of each product: flags on, of these to switch off
 
     def is_tripped(self, limits: Configuration) -> bool:
-        """Whether the sources look wrong."""
+        """Return whether the sources look wrong."""
         comparable = self.salesforce_records - self.exceptions
         few = max(limits.guard_min_switch_offs, (limits.approved_switch_offs or 0) + 1)
         return (
@@ -194,13 +194,13 @@ COLUMNS = {
     "feature_sync_guard": GUARD_COLUMNS,
     "assert_nothing_differs_else_see_feature_mismatches": ("salesforce_id", "finding"),
 }
-# Of the summary, which has a row for each cohort and product, only one row is in the rules.
+# The summary has a row for each cohort and product; the rules cover only this one.
 WHERE = {"feature_sync_summary": "cohort = 'all' and product = 'All products'"}
 DATE_COLUMNS = tuple(column for one in PRODUCTS for column in (one.start_date, one.updated_date))
 
 
 def is_blank(character: str) -> bool:
-    """Whether a character shows nothing: a separator, a control or a format character."""
+    """Return whether a character shows nothing: a separator, a control or a format character."""
     return unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc", "Cf")
 
 
@@ -214,7 +214,7 @@ def cleaned(text: str | None) -> str | None:
 
 
 def is_deliverable(when: datetime | None) -> bool:
-    """Whether Salesforce has such a date."""
+    """Return whether Salesforce has such a date."""
     return when is not None and 1700 <= when.year <= 4000
 
 
