@@ -185,11 +185,7 @@ def make_properties(rng: Random) -> tuple[list[Property], ...]:
 
 
 def set_features(active: list[Property], off: list[Property], others: list[Property]) -> None:
-    """Set the products of the feature rows, each product from its own random stream.
-
-    The active have exactly COHORT_ON products on, the others the shares of SHARE_ON. Those that are
-    off never had a product.
-    """
+    """Set the products: those of COHORT_ON for the active, none, or in the shares of SHARE_ON."""
     for prefix in dict.fromkeys([*SHARE_ON, *(product.source_prefix for product in PRODUCTS)]):
         rng = Random(f"{SEED} {prefix}")
         share = SHARE_ON.get(prefix, DEFAULT_SHARE_ON)
