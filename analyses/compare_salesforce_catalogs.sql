@@ -1,12 +1,12 @@
--- Is the copy of the Salesforce table in the catalog compare_with_catalog equal to the current one?
+-- Is the copy of the Salesforce table in the target's catalog equal to the current one?
 -- Run this before you change salesforce_catalog: both row counts must be equal and everything else
 -- 0. Records are matched by their Salesforce id.
 {%- set current = source('salesforce', 'product_property_c') %}
 {%- set is_same = target.database | lower == current.database | lower %}
 {%- if execute and flags.WHICH == 'show' and is_same %}
     {{ exceptions.raise_compiler_error(
-        "compare_with_catalog and salesforce_catalog are both " ~ current.database ~ ", so the table"
-        ~ " would be compared with itself. Set compare_with_catalog to the catalog of the copy."
+        "salesforce_catalog is already " ~ current.database ~ ", so the table would be compared with"
+        ~ " itself. Run this before you change the var."
     ) }}
 {%- endif %}
 {%- set copy = api.Relation.create(

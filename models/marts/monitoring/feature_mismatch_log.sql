@@ -47,15 +47,17 @@ opened as (
     select
         differences.*,
         builds.built_at,
+        {%- if is_incremental() %}
         -- The build before saw the record, and saw it right.
         case
             when
                 differences.created_at <= builds.previous_built_at
-                {%- if is_incremental() %}
                 and open_before.salesforce_id is null
-                {%- endif %}
                 then builds.previous_built_at
         end as seen_right_at
+        {%- else %}
+        cast(null as {{ dbt.type_timestamp() }}) as seen_right_at
+        {%- endif %}
     from differences
     cross join builds
     {%- if is_incremental() %}
