@@ -20,8 +20,11 @@
     meta={'advice': none},
 ) }}
 {%- if is_before_sync() %}
+{#- Before the sync there is nothing to prove. #}
 select
-    'before the sync there is nothing to prove' as finding,
+    cast(null as {{ dbt.type_string() }}) as salesforce_id,
+    cast(null as {{ dbt.type_string() }}) as snappt_property_id_c,
+    cast(null as {{ dbt.type_string() }}) as finding,
     1 as is_tolerated
 where false
 {%- else %}
