@@ -37,26 +37,26 @@ CONFIGURATIONS = {
     for name, values in yaml.safe_load("""
       open guard: {}
       dates and waves: {
-        compare_feature_dates: true, feature_date_type: timestamp, recent_days: 0, sync_max_rows: 2,
-        backfill_batch_size: 3, guard_max_update_share: 0.5,
+        compare_feature_dates: true, feature_date_type: timestamp, recent_days: 0, sync_max_rows: 1,
+        backfill_batch_size: 3, guard_max_switch_off_share: 0.0, guard_min_switch_offs: 3,
       }
       first day: {
         as_of_date: 2000-01-01, recent_days: 1, backfill_batch_size: 1, sync_key_prefix: b,
         guard_max_product_switch_off_share: 0.1, guard_min_switch_offs: 2,
+        guard_max_update_share: 0.8,
       }
       last day: {
         as_of_date: 2199-12-31, recent_days: 9999, salesforce_deleted_column: none,
-        guard_min_match_share: 0.5, guard_max_switch_off_share: 0.25, approved_switch_offs: 1,
+        guard_min_match_share: 0.3, guard_max_product_switch_off_share: 0.6,
       }
       strict guard: {
-        compare_feature_dates: true, backfill_batch_size: 1, guard_max_exception_share: 0.4,
+        compare_feature_dates: true, backfill_batch_size: 1, guard_max_exception_share: 0.6,
         guard_max_create_share: 0.4, guard_max_switch_off_share: 0.25, guard_min_switch_offs: 2,
       }
       approved changes: {
         as_of_date: 2024-02-29, recent_days: 365, sync_max_rows: 1, salesforce_deleted_column: none,
-        guard_max_exception_share: 0.3, guard_max_update_share: 0.0, guard_max_create_share: 0.0,
-        guard_max_switch_off_share: 0.0, approved_updates: 1, approved_creations: 1,
-        approved_switch_offs: 1,
+        guard_max_update_share: 0.0, guard_max_create_share: 0.0, guard_max_switch_off_share: 0.0,
+        approved_updates: 2, approved_creations: 2, approved_switch_offs: 1,
       }
     """).items()
 }
@@ -96,7 +96,8 @@ PROPERTY_IDS = (
 SYNC_KEYS = st.sampled_from([*"abcdefghijkABCDEFGHIJK"]) | st.sampled_from(
     [
         *("a", "10", "9", " a", "B  ", "b c", "é", "\uff5e", "\U0001f600", "\ta", "", "  ", None),
-        *("prop_5", "b6", "PROP_4", "abcdef", "abcdef\u00a0", "ABCDEF", "none", "\u00a0"),
+        *("prop_3", "prop_4", "prop_5", "prop_6", "b6", "PROP_4"),
+        *("abcdef", "abcdef\u00a0", "ABCDEF", "none", "\u00a0"),
     ]
 )
 NAMES = ["", "\u00a0", "é" * 81, 'O\'Neil "& Söhne"; --', "{{ 1/0 }}\n\\", None]
