@@ -447,7 +447,7 @@ PAGES = [
     (100, 100, "", 4, "Run 94: 100 rejected or invalid records read, 1 reason."),
     (250, 250, "", 5, "Run 94: 250 rejected or invalid records read, 1 reason."),
     (250, 250, "--max-records 101", 4, "101 of 250 rejected or invalid records read, 1 reason. To"),
-    (180, 250, "", 4, "180 of 250 rejected or invalid records read, 1 reason. Census has no others"),
+    (180, 250, "", 4, "180 of 250 rejected or invalid records read, 1 reason. Census has no"),
     (
         0,
         250,
