@@ -65,7 +65,7 @@ opened as (
         on
             differences.salesforce_id = open_before.salesforce_id
             and differences.product = open_before.product
-    where differences.mismatch_kind is distinct from open_before.mismatch_kind
+    where differences.mismatch_kind <> coalesce(open_before.mismatch_kind, '')
     {%- endif %}
 ),
 
@@ -92,7 +92,7 @@ closed as (
             and open_before.product = records.product
     where
         records.sync_exception is not null
-        or records.mismatch_kind is distinct from open_before.mismatch_kind
+        or coalesce(records.mismatch_kind, '') <> open_before.mismatch_kind
 ),
 
 {% endif -%}
