@@ -1,4 +1,4 @@
--- What did the last build find? One row; the report's headline and tiles.
+-- The findings of the last build in one row: the report's headline and tiles.
 with summary as (
     select
         max(as_of_date) as as_of_date,

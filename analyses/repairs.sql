@@ -1,4 +1,4 @@
--- How fast are differences repaired? One row about the last seven days, and what is still open.
+-- The time from a difference to its repair over the last seven days, and the open differences: one row.
 with episodes as (
     select
         opened_at,

@@ -1,4 +1,4 @@
--- Which records cannot be synced, and why? Five examples of each reason, with its figures.
+-- Records that cannot be synced: for each reason its figures and five examples.
 with exceptions as (
     select
         *,

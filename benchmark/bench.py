@@ -76,7 +76,7 @@ def say(text: str) -> None:
 
 
 def in_a_process(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
-    """Return what a function returns in a new process."""
+    """Call a function in a new process and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -300,7 +300,7 @@ def results(cases: list[Case], sent: Counter[str], rounds: int) -> str:
 
 
 def insert(text: str, page: str) -> str:
-    """Return a page with the text between its marks in place of what was there."""
+    """Return a page with the text between its marks in place of the old text."""
     head, _, rest = page.partition(BEGIN)
     return head + BEGIN + text + END + rest.partition(END)[2]
 

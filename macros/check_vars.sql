@@ -5,7 +5,7 @@
 
 
 {# Called by the on-run-start hook, which dbt renders while it parses: a wrong var stops every command before any SQL runs.
-   The error lists every problem. What is checked here need not be checked, quoted or escaped anywhere else. #}
+   The error lists every problem. No other code needs to check, quote or escape these values again. #}
 {% macro check_vars() %}
     {% set month_day = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])" %}
     {% set leap_day = "(2000|2[01](0[48]|[2468][048]|[13579][26]))-02-29" %}

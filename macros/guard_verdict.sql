@@ -1,4 +1,4 @@
-{# The guard in words. Returns what was counted, or while it is tripped, which limits are exceeded and what to do. #}
+{# The guard in words. Returns the counts, or while it is tripped, the exceeded limits and the remedy. #}
 {% macro guard_verdict(facts) %}
     {% if not facts %}
         {{ return("The guard has no verdict and nothing is offered to Census. Run dbt build.") }}

@@ -1,4 +1,4 @@
-{# A test that fails in `dbt build` skips what is downstream of everything it reads. Nothing is downstream of all four
+{# A test that fails in `dbt build` skips every node downstream of its inputs. Nothing is downstream of all four
    Census relations, so a test that refers to them can skip neither the guard nor the backfill that it empties. #}
 {% macro runs_after_census_relations() -%}
 {% for relation in census_relations() -%}

@@ -52,7 +52,7 @@ class Stop(Exception):
 
 
 class Failed(Stop):
-    """Census has not synced what was asked, or its configuration differs."""
+    """Census has not synced everything, or its configuration differs."""
 
     code = 1
 
@@ -193,7 +193,7 @@ class ReportedRetry(Retry):
 
 
 def in_time(seconds: float, call: Callable[[], requests.Response]) -> requests.Response:
-    """Return what a call returns or raise what it raises; requests.Timeout when it takes longer.
+    """Return the result of a call; raise its error, or requests.Timeout when it takes longer.
 
     The timeouts of requests start again with every byte. A late call ends with the program.
     """
@@ -382,7 +382,7 @@ def wait_for_end(census: Census, run_id: int, began: float, minutes: float) -> d
 
 
 def judge(run_id: int, run: dict[str, Any], max_bad_share: float) -> None:
-    """Raise Failed or Stop unless the run has done what was asked."""
+    """Raise Failed or Stop unless the run has synced everything."""
     status, counts = status_of(run), counts_of(run).values()
     if status == "skipped":
         raise Stop(
@@ -588,7 +588,7 @@ def compare(census: Census, sync_id: int, config: str) -> None:
         ) from None
     live = census.ask(f"GET /syncs/{sync_id}", f"reading sync {sync_id}")
     live = facts_of(live, f"Sync {sync_id} in Census")
-    # A setting that only the sync has counts if it changes what is written, or when.
+    # A setting that only the sync has counts if it changes the written values or the schedule.
     for name, value in live.items():
         is_trigger = name.startswith("mode.triggers.") and ".schedule." not in name
         if name.endswith(".from") or (value and (is_trigger or name.endswith(".preserve_values"))):

@@ -68,7 +68,7 @@ def open_warehouse(arguments: argparse.Namespace) -> Iterator[Show]:
     """
     # dbt writes here, because the project may be read-only, and its target/ is the build's.
     with TemporaryDirectory() as folder:
-        with contextlib.suppress(OSError):  # what the build has parsed need not be parsed again
+        with contextlib.suppress(OSError):  # reuses the build's parsed project
             target = arguments.project_dir / os.environ.get("DBT_TARGET_PATH", "target")
             shutil.copy(target / "partial_parse.msgpack", folder)
         quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--log-path", folder]
@@ -136,7 +136,7 @@ def as_text(value: object) -> str:
 def run(work: Callable[[], str], unwritten: str) -> int:
     """Do the work of a program, print its last sentence and return its exit code.
 
-    `unwritten` says what was not written if the disk, or a folder, refuses it.
+    `unwritten` names the output in the message when the disk or a folder refuses it.
     """
     try:
         print(work(), flush=True)

@@ -12,7 +12,7 @@ The program reads the marts of the last build and the project's analyses, and ch
 CSV is RFC 4180 in UTF-8 with a byte order mark, and a cell that a spreadsheet would take for a
 formula begins with an apostrophe. Exit codes:
 
-    0  the files are written, whatever they say
+    0  the files are written, also when Salesforce is wrong
     1  the files could not be written, or the last build is for another day
     2  wrong arguments, a malformed FILE, or dbt could not read the marts
 """
@@ -296,7 +296,7 @@ def sparkline(shares: Sequence[float | None]) -> Sparkline:
 
 
 def render(report: dict[str, Any], csv_name: str) -> tuple[str, str]:
-    """Return the page and its headline; whatever comes from the data is escaped."""
+    """Return the page and its headline; values from the data are escaped."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

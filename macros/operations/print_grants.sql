@@ -50,7 +50,7 @@
         {% for relation in census_relations() %}
             {% do grants.append("SELECT ON TABLE " ~ census_schema ~ ".`" ~ ref(relation).identifier ~ "`") %}
         {% endfor %}
-        {% do lines.append("-- Census: reads what the first build created. Every build renews SELECT for the var census_principal.") %}
+        {% do lines.append("-- Census: reads relations that the first build creates. Every build renews SELECT for the var census_principal.") %}
         {% for grant in grants %}
             {% do lines.append("GRANT " ~ grant ~ " TO `" ~ census_principal ~ "`;") %}
         {% endfor %}

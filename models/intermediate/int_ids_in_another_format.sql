@@ -1,7 +1,7 @@
 -- One row per pair of property ids that differ only in how they are written: one in Salesforce,
 -- without a feature row or unknown to the application, and one in the features table or the
 -- application, without a record in Salesforce. Such an id is not guessed: it is an exception. A
--- table, because the live views only leave out what the build has found.
+-- table, because the live views leave out only the ids that the build has found.
 {{ config(materialized='table') }}
 {%- set separators = ', \u00a0' %}{# a comma, a space, a no-break space #}
 {%- set number = '^([0-9]+|[0-9]{1,3}([' ~ separators ~ '][0-9]{3})+)([.]0+)?$' %}
@@ -37,7 +37,7 @@ with all_ids as (
     from {{ ref('stg_rds__properties') }}
 ),
 
--- Only what is not known everywhere is compared, because the regular expressions are slow.
+-- Only ids that are missing on a side are compared, because the regular expressions are slow.
 unmatched_ids as (
     select
         property_id,

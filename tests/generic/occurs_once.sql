@@ -1,4 +1,4 @@
-{# For what the Census relations rest on: it is never NULL and occurs once. #}
+{# The value is never NULL and occurs once. The Census relations rely on it. #}
 {% test occurs_once(model, column_name) %}
 {{ runs_after_census_relations() }}
 select

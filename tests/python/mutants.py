@@ -4,7 +4,7 @@
 
 Each operator is applied to every place of models, macros and tests that it fits, except comments
 and quoted text. A mutant is a copy of the built incident, as of the last commit, with one change.
-`dbt build` of what the change affects runs first; a mutant that survives goes to pytest, where the
+`dbt build` of the affected nodes runs first; a mutant that survives goes to pytest, where the
 tests that name the changed file come first. Exit code 1 when one survives that is not EQUIVALENT.
 """
 

@@ -1,5 +1,5 @@
--- One row per run and product, with 'All products'. What was measured cannot be measured again, so
--- a full refresh leaves it alone.
+-- One row per run and product, with 'All products'. A measurement cannot be repeated, so a full
+-- refresh keeps the table.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',

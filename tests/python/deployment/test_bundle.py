@@ -176,7 +176,7 @@ def test_the_census_task_can_run() -> None:
     assert (parsed.secret_scope, parsed.secret_key) == (scope, key)
 
 
-# Stands in for a command of the page: keeps its words, and does what the page needs of it.
+# Stands in for a command of the page: records its words, and does the part that the page needs.
 STUB = """#!/bin/bash
 case {name} in curl | python) cat > /dev/null ;; esac
 printf '%s\\0' {name} "$@" $'\\n' >> log
@@ -214,7 +214,7 @@ def typed(folder: Path, page: str = PAGE, **stubs: str) -> subprocess.CompletedP
 
 
 def test_the_page_can_be_typed_from_top_to_bottom(tmp_path: Path) -> None:
-    """With a `databricks` that refuses what the CLI would refuse."""
+    """With a `databricks` stub that refuses the commands the CLI would refuse."""
     page = copy_of(ROOT, tmp_path / "page").path
     (page / "output").mkdir(exist_ok=True)
     stubs = dict.fromkeys(("databricks", "dbt", "curl", "python"), STUB)

@@ -41,7 +41,7 @@ SYNCS: dict[str, tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = {
 
 
 def config(project: Project, capsys: pytest.CaptureFixture, arguments: str) -> dict[str, Any]:
-    """Return what the run-operation prints, which must be JSON and nothing else."""
+    """Return the output of the run-operation, which must be JSON and nothing else."""
     run = ("--quiet", "run-operation", "census_sync_config", "--args", arguments)
     capsys.readouterr()
     assert project.dbt(*run).success, project.output

@@ -18,7 +18,7 @@ def test_a_python_that_does_not_fit_is_refused_in_one_sentence(tmp_path: Path, p
     pretend = f"import sys; sys.version_info = {python}; $2"
     other.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{pretend}"\n')
     other.chmod(0o755)
-    command = ["make", "setup", f"PYTHON={other}"]
+    command = ["make", "--no-print-directory", "setup", f"PYTHON={other}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     sentence = "Python 3.11, 3.12 or 3.13 with venv is needed: make PYTHON=/path/to/python3.13\n"
@@ -32,7 +32,8 @@ def test_a_first_build_prints_the_verdict_and_the_table(
 ) -> None:
     project = copy_of(empty_project.path, tmp_path / "project").path
     (project / ".venv").symlink_to(sys.prefix)
-    command = ["make", "--old-file=.venv/.installed", "--old-file=dbt_packages/.installed", "build"]
+    is_set_up = ("--old-file=.venv/.installed", "--old-file=dbt_packages/.installed")
+    command = ["make", "--no-print-directory", *is_set_up, "build"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     loading, verdict, *table, commands = done.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""What must not drift apart, and how the project behaves when it is used without make."""
+"""Files that must agree with each other, and the project when it is used without make."""
 
 import contextlib
 import csv

@@ -38,7 +38,7 @@ def select(table: str, **expressions: str) -> str:
 
 
 EMPTIED = f"{select(SALESFORCE)} where false"
-# What a build finds in damaged sources, and the limits that its verdict names.
+# Damages of the sources, with the counts and limits that the next verdict names.
 DAMAGES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     (
         {FEATURES: select(FEATURES, property_id="concat('x', property_id)")},

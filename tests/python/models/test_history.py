@@ -21,7 +21,7 @@ def test_the_proof_says_what_moved_and_the_log_keeps_it(engine: Engine) -> None:
     def count(relation: str, where: str = "true") -> int:
         return engine.query(f"select count(*) from {relation} where {where}")[0][0]
 
-    for name, table in (("salesforce", SALESFORCE), ("features", FEATURES)):
+    for name, table in (("salesforce", SALESFORCE), ("features", FEATURES), ("log", LOG)):
         create_table(engine, f"{KEPT}_{name}.kept", f"select * from {table}")
     opened = count(LOG)
     assert opened == count(LOG, "event = 'opened'") == 4661
@@ -86,3 +86,4 @@ def test_the_proof_says_what_moved_and_the_log_keeps_it(engine: Engine) -> None:
     assert engine.dbt("run", "--select", "feature_mismatch_log", *INCIDENT).success
     assert count(EPISODES, "closed_at is null") == opened
     assert count(EPISODES) == 2 * opened + 43
+    create_table(engine, LOG, f"select * from {KEPT}_log.kept")

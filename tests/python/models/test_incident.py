@@ -159,7 +159,7 @@ def test_the_loop_from_incident_to_proof(loop: Project) -> None:
 
 
 def test_a_build_that_failed_empties_the_backfill_and_can_be_retried(loop: Project) -> None:
-    """What was skipped runs again, the proof too, which does not judge before the sync."""
+    """The skipped nodes run again, and the proof with them, which does not judge before a sync."""
     model = loop.path / "models/intermediate/int_product_features_latest.sql"
     sql = model.read_text()
     model.write_text(f"{sql}\nno sql")

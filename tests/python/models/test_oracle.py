@@ -1,4 +1,4 @@
-"""Whatever the sources hold, the relations and the proof are what the rules of oracle.py demand.
+"""For any state of the sources, the relations and the proof follow the rules of oracle.py.
 
 `make test` tries a few hundred states of the sources, always the same; `make fuzz` thousands of new
 ones.
@@ -280,7 +280,7 @@ SEEN: dict[Configuration, Counter[str]] = {}
 
 
 def cases(state: State, rows: dict[str, list], configuration: Configuration) -> Iterator[str]:
-    """Name what a state shows, so that we know that the tests try it."""
+    """Name the cases in a state, so that we know that the tests try them."""
     yield from (row[-1] for row in rows["product_property_sync_exceptions"])
     yield from (row[-1] for row in rows["feature_mismatches"])
     guard = oracle.guard(state, configuration)
@@ -304,7 +304,7 @@ def cases(state: State, rows: dict[str, list], configuration: Configuration) -> 
 
 
 def creation_cases(state: State, configuration: Configuration) -> Iterator[str]:
-    """Name what a state shows about the properties that Salesforce may lack."""
+    """Name a state's cases of properties that Salesforce may lack."""
     new = oracle.new_properties(state, configuration)
     live = {row["snappt_property_id_c"] for row in oracle.live_rows(state, configuration)}
     known = {oracle.cleaned(row["snappt_property_id_c"]) for row in state.salesforce}

@@ -1,4 +1,4 @@
-"""The benchmark's source tables are comparable, and its page keeps what is written by hand."""
+"""The benchmark's source tables are comparable, and its page keeps the text written by hand."""
 
 from collections import Counter
 

@@ -46,7 +46,7 @@ def server(running_server: Server) -> Server:
 
 
 class Outcome(NamedTuple):
-    """What a run of the program left: its exit code and what it printed."""
+    """The result of a run of the program: its exit code and its output."""
 
     code: int
     out: str
@@ -88,7 +88,7 @@ def client(
         which = "--run-id 94" if command == "records" else "--sync-id 52"
         if command == "sync" and "--timeout" not in options:
             options += " --timeout-minutes 0.2"
-        capfd.readouterr()  # what a fixture printed
+        capfd.readouterr()  # discards the output of fixtures
         code = program.main([command, *which.split(), *options.split()], waiting)
         outcome = Outcome(code, *capfd.readouterr())
         no_secret(outcome.out, outcome.err, caplog.text)
@@ -111,7 +111,7 @@ def test_a_sync_is_triggered_in_full_and_followed_to_its_end(
     ]
 
 
-# How a run ends: its values, the exit code, and what is printed.
+# The end of a run: its values, the exit code and the output.
 ENDS: list[tuple[dict[str, Any], int, str]] = [
     ({"status": "failed", "records_processed": None}, 1, "Run 94 failed. Look in Census"),
     ({"canceled": True}, 1, "Run 94 was canceled. Look in Census"),
@@ -297,7 +297,7 @@ BROKEN = {
 def test_an_answer_that_cannot_be_used_is_unclear(
     client: Client, server: Server, answer: str
 ) -> None:
-    """A run that has been started may go on, whatever is answered while polling."""
+    """A started run may go on even if Census answers with errors while we poll."""
     BROKEN[answer].headers["Location"] = f"{server.url}/elsewhere"
     for before in ([], [STARTED]):
         server.requests.clear()
@@ -439,7 +439,7 @@ def test_values_in_messages_are_masked(message: str) -> None:
     assert program.masked(message, "prop_000000") == MASKED[message]
 
 
-# How many records there are, how many the run counts, options, requests, and what is printed.
+# The records, the run's count of them, options, requests, and the output.
 PAGES = [
     (0, 0, "", 1, "Run 94 has no rejected or invalid records."),
     (0, None, "", 3, "Run 94 has no rejected or invalid records."),

@@ -1,4 +1,4 @@
-"""The report: it says what the marts say, on both engines, and everyone can use it."""
+"""The report agrees with the marts on both engines, and everyone can use it."""
 
 import csv
 import io
@@ -94,7 +94,7 @@ def page_of(report: Report) -> str:
 
 
 def text_of(html: str) -> str:
-    """Return what a piece of the page says."""
+    """Return the text of a piece of the page."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
 

@@ -48,7 +48,7 @@ def cohort(project: Project) -> list[tuple]:
 def test_every_command_of_the_runbook_works(
     loop: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """Where the runbook triggers Census to repair a day, what Census would do is simulated."""
+    """The repairs that the runbook leaves to Census are simulated."""
     before = cohort(loop)
     sent = []
     rejected = [record("prop_1", "UNABLE_TO_LOCK_ROW: unable to obtain exclusive access")]
@@ -88,7 +88,7 @@ def test_every_command_of_the_runbook_works(
     mismatched = "select mismatched from crm.sfdc_dbx.feature_sync_summary where "
     assert loop.query(f"{mismatched} cohort = 'as_of_date' and product = 'All products'") == [(0,)]
 
-    # Undo: what was kept before is what Salesforce held.
+    # Undo: the exported values are those that Salesforce held.
     assert cohort(loop) != before
     kept = loop.path / "output/feature_backfill_undo/feature_backfill_20251121.csv"
     (_, *names), *rows = read(kept)

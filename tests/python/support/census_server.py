@@ -81,7 +81,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}/api/v2"
 
     def answer_to(self, path: str) -> Answer:
-        """Return what a request gets."""
+        """Return the answer to a request."""
         parts, last = urlsplit(path), path.rpartition("/")[2]
         found = None
         if self.faults.get(last):

@@ -1,4 +1,4 @@
-"""What the Databricks CLI does with databricks.yml, as far as it can refuse it.
+"""The checks of the Databricks CLI that can refuse databricks.yml.
 
 Read in the CLI's source, v1.13. Run as a program it stands in for `databricks bundle`: it reads
 databricks.yml and BUNDLE_VAR_… where it is called, and refuses what the CLI refuses.

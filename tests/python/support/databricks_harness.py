@@ -50,7 +50,7 @@ class Rule(NamedTuple):
     reason: str
 
 
-# Each rule sees the SQL that the rules before it made. What no rule matches goes to the engine.
+# Each rule sees the SQL that the rules before it made. A statement that matches no rule goes to the engine unchanged.
 RULES = (
     Rule(
         r"^set spark\.databricks\.clusterUsageTags\.sparkVersion$",
@@ -65,7 +65,7 @@ RULES = (
     Rule(
         r"(?:`?(\w+)`?\.)?`?\binformation_schema\b`?\.`?(\w+)`?",
         lambda h, m: m.re.sub(lambda part: h._information_schema(part[1], part[2]), m.string),
-        "not in the engine: read from files of what the engine really holds",
+        "not in the engine: read from files that list the engine's real relations",
     ),
     Rule(
         r"([\w.`]+) is distinct from ([\w.`]+)",
@@ -115,7 +115,7 @@ RULES = (
             "select assert_true(count(*) = 0, 'NULL in {column}') from {name} "
             "where {column} is null".format(**m.groupdict())
         ),
-        "the engine cannot alter a column: only what the statement checks at once is checked",
+        "the engine cannot alter a column: only the check that the statement makes at once is made",
     ),
     Rule(
         rf"^alter (?P<kind>table|view) {NAME} rename to (?P<to>\S+)$",
@@ -138,8 +138,8 @@ UNKNOWN_METADATA = re.compile(r"\b(information_schema|system)`?\.|^show\s+views\
 QUERY = re.compile(r"[\s(]*(?:select|with|values|show|desc|describe|explain)\b", re.I)
 LEADING_COMMENTS = re.compile(r"\A(?:\s+|/\*.*?\*/|--[^\n]*\n)*", re.S)
 
-# The parts of information_schema that are read. But for schemata, tables and columns, they are
-# about things that the engine does not have: always empty.
+# The parts of information_schema that are read. All but schemata, tables and columns
+# describe things that the engine does not have, and are always empty.
 TABLE_KEY = "table_catalog table_schema table_name"
 TAG_KEY = "catalog_name schema_name table_name"
 CONSTRAINT_KEY = "constraint_catalog constraint_schema constraint_name"
@@ -175,19 +175,19 @@ class DatabricksHarness:
     ) -> None:
         """Name the catalogs, the targets (catalog, schema; the first is the default), the DBR.
 
-        The locked catalogs are shown, but any statement about what is in them is refused.
+        The locked catalogs are shown, but any statement about their relations is refused.
         """
         self.workdir = workdir.resolve()
         self.catalogs = tuple(catalogs)
         self.targets = targets or {"prod": ("crm", "sfdc_dbx"), "dev": ("crm", "dbt_dev")}
         self.dbr = dbr
         self.locked = tuple(locked)
-        #: What the adapter sent, word for word, with dbt's query comment.
+        #: The statements as the adapter sent them, with dbt's query comment.
         self.statements: list[str] = []
         #: Counts down: the n-th statement from now fails, once. The first of a dbt command asks
         #: for the runtime version, and the adapter does not mind when that fails.
         self.fail_at: int | None = None
-        #: Whether all statements after that one fail as well, until `fail_at` is None again: as
+        #: True if all statements after that one fail as well, until `fail_at` is None again: as
         #: far as the tables go, that is a dbt command that was killed.
         self.stays_down = False
         self._catalog = self.catalogs[0]
@@ -195,7 +195,7 @@ class DatabricksHarness:
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:  # closes what is open when a step fails
+        with contextlib.ExitStack() as stack:  # closes all of it when a step fails
             self.workdir.mkdir(parents=True, exist_ok=True)
             self._data = stack.enter_context(TemporaryDirectory(dir=self.workdir))
             stack.callback(reset_adapters)
@@ -251,7 +251,7 @@ class DatabricksHarness:
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[None]:
-        """Let what runs dbt in this process, whatever it is, run it on the harness."""
+        """Let any code of this process that runs dbt run it on the harness."""
         # The adapter keeps the runtime's abilities until the process ends.
         DatabricksConnectionManager._dbr_capabilities_cache.clear()
         with (
@@ -371,7 +371,7 @@ class DatabricksHarness:
             }
 
     def _information_schema(self, catalog: str | None, part: str) -> str:
-        """Write what a part of information_schema has to say, and name it for the engine."""
+        """Write a part of information_schema to a file, and return its name for the engine."""
         part = part.lower()
         if part not in INFORMATION_SCHEMA:
             return f"information_schema.{part}"  # which is refused

@@ -6,10 +6,13 @@ import io
 import os
 import re
 import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import duckdb
@@ -32,6 +35,18 @@ PROOF = "assert_nothing_differs_else_see_feature_mismatches"
 # Patterns that no log may contain. Every property of the seeds has such a sync key.
 PROPERTIES = r"prop_\d{4,}"
 EMAIL = r"\w@(?!example\.com)[\w-]+\.[a-z]{2,}"
+
+
+Result = TypeVar("Result")
+
+
+def in_a_thread(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function that runs dbt: for each of its flags dbt inspects the stack, so keep it short.
+
+    Below pytest and xdist that would take longer than the rest of most commands.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def options(unit_tests: bool) -> dict[str, str]:
@@ -62,7 +77,7 @@ class Project:
                 self.messages.append(event.info.msg)
 
         with contextlib.chdir(self.path), patch.dict(os.environ, options(unit_tests)):
-            return dbtRunner(callbacks=[keep]).invoke([*arguments])
+            return in_a_thread(dbtRunner(callbacks=[keep]).invoke, [*arguments])
 
     def query(self, sql: str, **tables: pa.Table) -> list[tuple[Any, ...]]:
         """Run SQL on the warehouse, and on Arrow tables by name, and return the rows.
@@ -85,7 +100,7 @@ class Project:
 
     @property
     def output(self) -> str:
-        """What the last dbt command printed, as one text."""
+        """The output of the last dbt command, as one text."""
         return "\n".join(self.messages)
 
 
@@ -108,7 +123,7 @@ class Databricks(DatabricksHarness):
         self.statements.clear()
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), patch.dict(os.environ, options(unit_tests)):
-            result = super().dbt(*arguments, project_dir=self.project)
+            result = in_a_thread(partial(super().dbt, *arguments, project_dir=self.project))
         self.output = printed.getvalue()
         return result
 
@@ -141,7 +156,7 @@ def run_program(program: ModuleType, engine: Engine, *arguments: str) -> int:
     given = arguments if "--vars" in arguments else (*arguments, *INCIDENT)
     with engine.connected() if databricks else contextlib.nullcontext():
         place = engine.project if databricks else engine.path
-        return program.main(["--project-dir", str(place), *given])
+        return in_a_thread(program.main, ["--project-dir", str(place), *given])
 
 
 def create_table(engine: Engine, name: str, select: str) -> None:

@@ -88,7 +88,7 @@ class Configuration:
 
 @dataclass
 class State:
-    """What the source tables hold; `properties` are the application's."""
+    """The rows of the source tables; `properties` are the application's."""
 
     features: list[Row]
     salesforce: list[Row]
@@ -132,7 +132,7 @@ class Record:
 
 @dataclass
 class Guard:
-    """What the guard counts; whether it is tripped depends on the configuration."""
+    """The counts of the guard; the configuration decides if they trip it."""
 
     salesforce_records: int
     exceptions: int
@@ -219,7 +219,7 @@ def is_deliverable(when: datetime | None) -> bool:
 
 
 def day(moment: date | None) -> date | None:
-    """Return the day of a timestamp, or of what is a day already."""
+    """Return the day of a timestamp; a day is returned as it is."""
     return moment.date() if isinstance(moment, datetime) else moment
 
 
@@ -348,7 +348,7 @@ def chosen_features(state: State) -> dict[str, Row]:
 def mismatch_kind(
     one: Product, expected: Row, current: Row, configuration: Configuration
 ) -> str | None:
-    """Name what is wrong with a product, if anything is."""
+    """Return the kind of a product's difference, or None."""
     if expected[one.flag] and not current[one.flag]:
         return "missing_in_salesforce"
     if current[one.flag] and not expected[one.flag]:
@@ -366,7 +366,7 @@ def mismatch_kind(
 def guard_of(
     state: State, records: list[Record], new: list[Record], configuration: Configuration
 ) -> Guard:
-    """Count what the guard judges; new are the properties that would be created."""
+    """Count the facts that the guard judges; `new` are the properties that would be created."""
     syncable = [record for record in records if record.exception is None]
     to_match = syncable or new
     switch_offs = {
@@ -394,7 +394,7 @@ def guard_of(
 
 
 def guard(state: State, configuration: Configuration) -> Guard:
-    """Count what the guard judges at a build."""
+    """Count the facts that the guard judges at a build."""
     features = chosen_features(state)
     new = [
         Record(row, features.get(row["snappt_property_id_c"]))
@@ -411,7 +411,7 @@ def product_state(one: Product, values: Row, configuration: Configuration) -> tu
 
 
 def proof(built: State, now: State, configuration: Configuration) -> list[tuple[str | None, str]]:
-    """Return what the proof finds when the sources have moved on since the build."""
+    """Return the proof's findings when the sources have changed since the build."""
     at_build = {record.salesforce["id"]: record for record in records_of(built, configuration)}
     features = chosen_features(built)
     listed = {

@@ -85,7 +85,7 @@ def numbered(row: Row, number: int) -> Row:
 def load(engine: Engine, seed: str, rows: list[Row], **types: pa.DataType) -> None:
     """Create or replace the source table of a seed, with some rows.
 
-    What a row does not name is NULL. Columns have the types of the seed unless given here.
+    A column that a row does not name is NULL. Columns have the types of the seed unless given here.
     """
     named = SEED_TYPES[seed].items()
     schema = {column: types.get(column, ARROW_TYPES[kind]) for column, kind in named}
