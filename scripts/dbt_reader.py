@@ -18,18 +18,6 @@ from typing import Any
 from agate import Table
 from dbt.cli.main import dbtRunner
 
-# One row; a build that is too old counts as tripped.
-GUARD = """
-    {%- set facts = guard_facts() %}
-    {%- set sources = graph.sources.values() %}
-    {%- set salesforce = sources | selectattr("source_name", "equalto", "salesforce") | first %}
-    select
-        {{ not facts or facts.is_tripped or facts.is_outdated }} as is_tripped,
-        {{ dbt.string_literal(dbt.escape_single_quotes(guard_verdict(facts))) }} as verdict,
-        '{{ facts.built_at if facts }}' as built_at,
-        '{{ var("as_of_date") or "" }}' as asked_day,
-        '{{ salesforce.source_meta.salesforce_base_url or "" }}' as salesforce_url
-"""
 HEADING = re.compile(r"(Encountered an error:|\w+ Error( in .*)?)$")
 
 Row = dict[str, Any]
@@ -109,9 +97,9 @@ def rows_of(table: Table) -> list[Row]:
     return [dict(zip(names, map(plain, row.values()), strict=True)) for row in table.rows]
 
 
-def read(show: Show, query: str) -> list[Row]:
-    """Return the rows of a query, which is a dbt template."""
-    (table,) = show("--inline", query).values()
+def read(show: Show, *what: str) -> list[Row]:
+    """Return the rows of one analysis or inline query."""
+    (table,) = show(*what).values()
     return rows_of(table)
 
 

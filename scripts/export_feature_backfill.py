@@ -28,7 +28,7 @@ from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dbt_reader import GUARD, Row, Show, Stop, as_text, make_parser, open_warehouse, read, run
+from dbt_reader import Row, Show, Stop, as_text, make_parser, open_warehouse, read, run
 
 BATCHES = "feature_backfill_batches"
 BATCH = r"feature_backfill_batch_\d{3,}_records_\d+-\d+\.csv"
@@ -73,10 +73,10 @@ def check_folder(folder: Path) -> None:
 
 def read_backfill(show: Show, undo: bool) -> list[Row]:
     """Return the rows in the order of batches and keys, or raise Stop."""
-    (guard,) = read(show, GUARD)
+    (guard,) = read(show, "--select", "verdict")
     if guard["is_tripped"]:
         raise Stop(f"Nothing was exported. {guard['verdict']}")
-    rows = read(show, f"{{% set undo = {undo} %}}{BACKFILL}")
+    rows = read(show, "--inline", f"{{% set undo = {undo} %}}{BACKFILL}")
     if not rows:
         raise Stop(
             "The backfill is empty, so nothing was exported. Build it for the day to repair: "

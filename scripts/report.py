@@ -36,7 +36,6 @@ from urllib.parse import quote
 
 from agate import Table
 from dbt_reader import (
-    GUARD,
     Row,
     Show,
     Stop,
@@ -51,39 +50,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mapping import PRODUCTS
 from markupsafe import Markup
 
-# Each is an analysis of the project, or a query, and the page's name for its rows.
+# The analyses of the project that the page shows; it knows their rows by these names.
 ANALYSES = (
-    "last_build",
-    "mismatches_by_day",
-    "mismatches_by_age",
-    "mismatches_by_cause",
-    "sync_exceptions",
-    "offered_to_census",
-    "source_ages",
-    "accuracy_by_day",
-    "repairs",
+    *("last_build", "mismatches", "mismatches_by_product", "mismatches_by_day"),
+    *("mismatches_by_age", "mismatches_by_cause", "repairs", "sync_exceptions"),
+    *("offered_to_census", "source_ages", "accuracy_by_day", "adoption"),
 )
-QUERIES = {
-    "mismatches_by_product": """
-        select
-            product, missing_in_salesforce, left_on_in_salesforce, never_set_in_salesforce,
-            mismatched - missing_in_salesforce - left_on_in_salesforce - never_set_in_salesforce
-                as dates_differ,
-            mismatched
-        from {{ ref('feature_sync_summary') }}
-        where cohort = 'all' and product <> 'All products' and mismatched > 0
-        order by mismatched desc, product
-    """,
-    "adoption": """
-        select * from {{ ref('product_adoption') }}
-        where started_month = 'all'
-        order by properties_on desc, product
-    """,
-}
-MISMATCHES = """
-    select * from {{ ref('feature_mismatches') }}
-    order by created_at desc, salesforce_id, product
-"""
 MOST_REASONS, MOST_REJECTED = 20, 50  # shown
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
 
@@ -105,9 +77,11 @@ SIGNALS = {
 
 def read_report(show: Show, records: Path | None) -> tuple[dict[str, Any], Table]:
     """Return the variables of the page and the table of the CSV, or raise Stop."""
-    (guard,) = read(show, GUARD)
-    tables = {name: rows_of(table) for name, table in show("--select", *ANALYSES).items()}
-    (build,), (repairs,) = tables.pop("last_build"), tables.pop("repairs")
+    (guard,) = read(show, "--select", "verdict")
+    tables = show("--select", *ANALYSES)
+    mismatches = tables.pop("mismatches")
+    rows = {name: rows_of(table) for name, table in tables.items()}
+    (build,), (repairs,) = rows.pop("last_build"), rows.pop("repairs")
     built, asked = build["as_of_date"], guard["asked_day"]
     if not built:
         raise Stop("feature_sync_summary is empty: run dbt build.", 2)
@@ -116,19 +90,17 @@ def read_report(show: Show, records: Path | None) -> tuple[dict[str, Any], Table
             f"The last build is for {built}. Build {asked} first: "
             f"dbt build --vars 'as_of_date: {asked}'"
         )
-    (mismatches,) = show("--inline", MISMATCHES).values()
+    if read(show, "--select", "verdict") != [guard]:
+        raise Stop("dbt build replaced the marts meanwhile: run this program again.", 2)
     report = {
         "guard": guard,
         "build": build,
         "repairs": repairs,
-        **tables,
-        **{name: read(show, query) for name, query in QUERIES.items()},
+        **rows,
         "mismatch_rows": len(mismatches.rows),
         "rejections": read_rejections(records, rows_of(mismatches)) if records else None,
         "read_at": datetime.now(UTC),
     }
-    if read(show, GUARD) != [guard]:
-        raise Stop("dbt build replaced the marts meanwhile: run this program again.", 2)
     return report, mismatches
 
 

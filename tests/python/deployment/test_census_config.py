@@ -40,14 +40,6 @@ SYNCS: dict[str, tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = {
 }
 
 
-def config(project: Project, capsys: pytest.CaptureFixture, arguments: str) -> dict[str, Any]:
-    """Return the output of the run-operation, which must be JSON and nothing else."""
-    run = ("--quiet", "run-operation", "census_sync_config", "--args", arguments)
-    capsys.readouterr()
-    assert project.dbt(*run).success, project.output
-    return json.loads(capsys.readouterr().out)
-
-
 def test_the_agreed_configuration_is_what_the_field_of_each_column_needs() -> None:
     agreed = json.loads(AGREED.read_text())
     assert [m["from"]["data"] for m in agreed["mappings"]] == list(CENSUS_COLUMNS)
@@ -64,39 +56,48 @@ def test_the_agreed_configuration_is_what_the_field_of_each_column_needs() -> No
     assert agreed["not_verified"].startswith("In v2 of the API: activation_id at the top level")
 
 
-@pytest.mark.parametrize("relation", CENSUS_RELATIONS)
-def test_every_sync_is_the_agreed_one_but_for_its_relation(
-    incident: Project, capsys: pytest.CaptureFixture, relation: str
+def test_the_agreed_configuration_is_what_the_run_operation_prints(
+    incident: Project, capsys: pytest.CaptureFixture
 ) -> None:
-    """After an intended change: print it into the file again, and have the change reviewed.
+    """After an intended change: print it into the file again, and have the change reviewed."""
+    run = ("--quiet", "run-operation", "census_sync_config", "--args")
+    capsys.readouterr()
+    assert incident.dbt(*run, f"{{relation: {CENSUS_RELATIONS[0]}, {IDS}}}").success
+    assert capsys.readouterr().out == AGREED.read_text()
 
-    A sync with a schedule is created paused, so that it writes nothing unattended.
-    """
-    label, operation, schedule, mappings = SYNCS[relation]
-    agreed = json.loads(AGREED.read_text())
-    agreed["label"] = label if "," in label else f"Census, product features, {label}"
-    agreed["mode"]["triggers"]["schedule"] = schedule
-    agreed["mappings"] += mappings
-    agreed["source_attributes"]["object"]["table_name"] = relation
-    agreed |= {"operation": operation, "paused": schedule["frequency"] != "never"}
-    assert config(incident, capsys, f"{{relation: {relation}, {IDS}}}") == agreed
-    asked = f"{{relation: {relation}, {IDS}, validate_only: false, paused: false}}"
-    if relation == "product_property_create":
-        assert config(incident, capsys, asked) == agreed | {"validate_only": False, "paused": False}
+
+def test_every_sync_is_the_agreed_one_but_for_its_relation(
+    incident: Project, capsys: pytest.CaptureFixture
+) -> None:
+    """A sync with a schedule is created paused, so that it writes nothing unattended."""
+    calls = [f"census_sync_config('{relation}', 11, 'glimmering_donkey'" for relation in SYNCS]
+    calls.append(f"{calls[-1]}, validate_only=false, paused=false")
+    refs = "".join(f"{{% do ref('{relation}') %}}" for relation in SYNCS)  # seen while parsing
+    printing = refs + "".join(f"{{% do {call}) if execute %}}" for call in calls)
+    capsys.readouterr()
+    assert incident.dbt("--quiet", "compile", "--inline", printing).success, incident.output
+    printed = capsys.readouterr().out.replace("\n}\n", "\n},\n").strip().rstrip(",")
+    *configurations, sent = json.loads(f"[{printed}]")
+    for (relation, sync), configuration in zip(SYNCS.items(), configurations, strict=True):
+        label, operation, schedule, mappings = sync
+        agreed = json.loads(AGREED.read_text())
+        agreed["label"] = label if "," in label else f"Census, product features, {label}"
+        agreed["mode"]["triggers"]["schedule"] = schedule
+        agreed["mappings"] += mappings
+        agreed["source_attributes"]["object"]["table_name"] = relation
+        agreed |= {"operation": operation, "paused": schedule["frequency"] != "never"}
+        assert configuration == agreed
+    assert sent == configurations[-1] | {"validate_only": False, "paused": False}
 
 
 SYNC = "relation: product_property_feature_sync"
 WRONG_ARGUMENTS = {
     f"{{relation: feature_mismatches, {IDS}}}": "expected one of product_property_create",
-    f"{{{SYNC}, source_connection_id: x, activation_id: a}}": (
-        "source_connection_id is 'x', expected a whole number"
+    f"{{{SYNC}, source_connection_id: 0, activation_id: a}}": (
+        "source_connection_id is '0', expected a whole number"
     ),
-    f"{{{SYNC}, source_connection_id: 0, activation_id: a}}": "is '0', expected a whole number",
     f"{{{SYNC}, source_connection_id: 1, activation_id: 7 up}}": (
         "activation_id is '7 up', expected words joined by _"
-    ),
-    f"{{{SYNC}, {IDS}, validate_only: perhaps}}": (
-        "validate_only is 'perhaps', expected true or false"
     ),
     f"{{{SYNC}, {IDS}, paused: perhaps}}": "paused is 'perhaps', expected true or false",
 }

@@ -50,7 +50,8 @@ class Rule(NamedTuple):
     reason: str
 
 
-# Each rule sees the SQL that the rules before it made. A statement that matches no rule goes to the engine unchanged.
+# Each rule sees the SQL that the rules before it made. A statement that no rule matches goes to the
+# engine unchanged.
 RULES = (
     Rule(
         r"^set spark\.databricks\.clusterUsageTags\.sparkVersion$",

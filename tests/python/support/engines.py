@@ -41,9 +41,10 @@ Result = TypeVar("Result")
 
 
 def in_a_thread(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call a function that runs dbt: for each of its flags dbt inspects the stack, so keep it short.
+    """Call a function that runs dbt in a thread, because there the stack is short.
 
-    Below pytest and xdist that would take longer than the rest of most commands.
+    dbt inspects the stack for each of its flags. Below pytest and xdist, whose frames Python cannot
+    find in a file, that takes longer than the rest of most commands.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function, *arguments).result()
