@@ -2,7 +2,6 @@
 -- from staging and judges each record by the worst of its products. A record that changed in the
 -- source of truth since the build is only a warning, because the next build offers it.
 -- depends_on: {{ ref('base_salesforce__product_properties') }}
--- depends_on: {{ ref('stg_salesforce__product_properties') }}
 -- depends_on: {{ ref('stg_rds__properties') }}
 -- depends_on: {{ ref('int_product_features_latest') }}
 -- depends_on: {{ ref('int_product_properties_validated') }}
@@ -48,7 +47,7 @@ missing as (
 ),
 
 totals as (
-    {{ salesforce_totals(ref('stg_salesforce__product_properties')) }}
+    {{ salesforce_totals('now', prefix='current_') }}
 ),
 
 {{ guard_ctes('now', 'totals', 'missing') }},

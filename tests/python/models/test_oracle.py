@@ -7,7 +7,7 @@ ones.
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import groupby, product
@@ -127,7 +127,8 @@ class Warehouse:
 
     configuration: Configuration
     connection: duckdb.DuckDBPyConnection
-    relations: dict[str, str]  # SQL by name, in the order in which they depend on each other
+    # SQL by name, in the order in which they depend on each other; too long for a report.
+    relations: dict[str, str] = field(repr=False)
 
     def load(self, state: State, only: tuple[str, ...] = ("",)) -> None:
         """Put a state into the source tables, and build the relations whose names begin like that.

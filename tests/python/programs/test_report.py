@@ -43,8 +43,7 @@ mismatches_by_product:
       never_set_in_salesforce: 1, dates_differ: 1, mismatched: 7}
   - {<<: *kinds, product: *long}
 mismatches_by_day:
-  - &day {is_day: true, created_on: 2025-11-21, mismatched: 7, properties: 2000, fraud: 7, iv: 1,
-      idv: 0, idv_only: 0, payroll_linking: 0, bank_linking: 0, vor: 0}
+  - &day {is_day: true, created_on: 2025-11-21, mismatched: 7, properties: 2000, fraud: 7, iv: 1}
   - {<<: *day, is_day: false, created_on: 2025-10, mismatched: 1, properties: 9}
 mismatches_by_age: [{<<: *day, mismatched_for: 8 to 30 days}]
 mismatches_by_cause:
@@ -76,6 +75,9 @@ rejections: {records: 60, wrong: 60, other_reasons: 5, reasons: [[*nasty, 59, 2]
 read_at: *now
 """)
 NASTY = FULL.pop("nasty")
+for table_of_products in ("mismatches_by_day", "mismatches_by_age", "mismatches_by_cause"):
+    others = {product.source_prefix: 0 for product in PRODUCTS}
+    FULL[table_of_products] = [others | row for row in FULL[table_of_products]]
 NOTHING = {name: 0 if type(value) is int else value for name, value in FULL["build"].items()}
 # Nothing is wrong and nothing needs attention.
 GOOD = FULL | {
