@@ -35,22 +35,28 @@ class Product(NamedTuple):
         return self.flag, self.start_date, self.updated_date
 
 
-def product(name: str, prefix: str, flag: str, dates: str) -> Product:
-    """Return a product from what its Salesforce columns begin with."""
-    return Product(
-        name, prefix, f"{flag}_enabled_c", f"{dates}_start_date_c", f"{dates}_updated_date_c"
-    )
-
-
-# The field mapping of the Census sync, as its owners documented it.
-PRODUCTS = (
-    product("Fraud Detection", "fraud", "fraud_detection", "fraud_detection"),
-    product("Income Verification", "iv", "income_verification", "income_verification"),
-    product("ID Verification", "idv", "id_verification", "id_verification"),
-    product("IDV Only Mode", "idv_only", "idv_only", "idv_only"),
-    product("Connected Payroll", "payroll_linking", "connected_payroll", "connected_payroll"),
-    product("Bank Linking", "bank_linking", "bank_linking", "bank_linking"),
-    product("Verification of Rent", "vor", "verification_of_rent", "vor"),
+# The field mapping of the Census sync, as its owners documented it: the name, the prefix of the
+# source columns, and the Salesforce columns.
+MAPPING = """
+Fraud Detection: fraud
+fraud_detection_enabled_c fraud_detection_start_date_c fraud_detection_updated_date_c
+Income Verification: iv
+income_verification_enabled_c income_verification_start_date_c income_verification_updated_date_c
+ID Verification: idv
+id_verification_enabled_c id_verification_start_date_c id_verification_updated_date_c
+IDV Only Mode: idv_only
+idv_only_enabled_c idv_only_start_date_c idv_only_updated_date_c
+Connected Payroll: payroll_linking
+connected_payroll_enabled_c connected_payroll_start_date_c connected_payroll_updated_date_c
+Bank Linking: bank_linking
+bank_linking_enabled_c bank_linking_start_date_c bank_linking_updated_date_c
+Verification of Rent: vor
+verification_of_rent_enabled_c vor_start_date_c vor_updated_date_c
+"""
+LINES = MAPPING.strip().splitlines()
+PRODUCTS = tuple(
+    Product(*head.split(": "), *columns.split())
+    for head, columns in zip(LINES[::2], LINES[1::2], strict=True)
 )
 FEATURE_COLUMNS = tuple(column for one in PRODUCTS for column in one.feature_columns)
 SALESFORCE_COLUMNS = tuple(column for one in PRODUCTS for column in one.salesforce_columns)
