@@ -1,21 +1,18 @@
 {# The last thing a command prints, with --quiet too: what it found, and what to do next. #}
 {% macro report_run(results) %}
     {% do ref("feature_sync_guard") %}{# dbt must see it while it parses #}
-    {% set by_name = {} %}
+    {% set by_name, statuses = {}, {} %}
     {% for result in results if result.node %}
         {% do by_name.update({result.node.name: result}) %}
+        {% do statuses.update({result.node.name: result.status | string}) %}
         {% set advice = result.node.config.meta.advice %}
-        {% if result.status | string in ["fail", "warn"] and advice %}
+        {% if statuses[result.node.name] in ["fail", "warn"] and advice %}
             {% do print(result.node.name ~ " found " ~ with_separators(result.failures) ~ ". " ~ advice) %}
         {% endif %}
         {% if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.max_loaded_at %}
             {% set sentences = freshness_sentences(result) %}
             {% do print(sentences) if sentences %}
         {% endif %}
-    {% endfor %}
-    {% set statuses = {} %}
-    {% for name, result in by_name.items() %}
-        {% do statuses.update({name: result.status | string}) %}
     {% endfor %}
     {% if statuses.get("feature_sync_guard") == "success" or statuses.get("assert_guard_is_open") in ["fail", "error"] %}
         {% set facts = guard_facts() %}

@@ -112,7 +112,7 @@ def write_files(folder: Path, rows: list[Row]) -> str:
         name = f"batch_{number:03d}_records_{written + 1}-{written + len(batch)}.csv"
         write_csv(folder / BATCHES / f"feature_backfill_{name}", batch)
         written, batches = written + len(batch), batches + 1
-    return f"{written:,} properties of {day} in {batches:,} batches."
+    return f"{written:,} properties of {day} in {batches:,} batch{'es' * (batches != 1)}."
 
 
 def export(arguments: argparse.Namespace) -> str:
