@@ -7,7 +7,7 @@ ones.
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import groupby, product
@@ -121,17 +121,21 @@ VALUES = {
 }
 
 
-@dataclass(repr=False)
 class Warehouse:
-    """The project compiled with one configuration, and a connection on which it is built."""
+    """The project compiled with one configuration, and a connection on which it is built.
 
-    configuration: Configuration
-    connection: duckdb.DuckDBPyConnection
-    relations: dict[str, str]  # SQL by name, in the order in which they depend on each other
+    No dataclass, because Hypothesis would try to print the SQL with every failure, and give up.
+    """
 
-    def __repr__(self) -> str:
-        """Leave the SQL out: with it Hypothesis could not print a failure."""
-        return f"{self.configuration}"
+    def __init__(
+        self,
+        configuration: Configuration,
+        connection: duckdb.DuckDBPyConnection,
+        relations: dict[str, str],
+    ) -> None:
+        """Take the SQL by name, in the order in which the relations depend on each other."""
+        self.configuration, self.connection = configuration, connection
+        self.relations = relations
 
     def load(self, state: State, only: tuple[str, ...] = ("",)) -> None:
         """Put a state into the source tables, and build the relations whose names begin like that.
