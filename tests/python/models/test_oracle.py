@@ -127,15 +127,9 @@ class Warehouse:
     No dataclass, because Hypothesis would try to print the SQL with every failure, and give up.
     """
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        connection: duckdb.DuckDBPyConnection,
-        relations: dict[str, str],
-    ) -> None:
-        """Take the SQL by name, in the order in which the relations depend on each other."""
-        self.configuration, self.connection = configuration, connection
-        self.relations = relations
+    def __init__(self, configuration: Configuration, connection: Any, sql: dict[str, str]) -> None:
+        """Take the SQL by relation, in the order in which they depend on each other."""
+        self.configuration, self.connection, self.relations = configuration, connection, sql
 
     def load(self, state: State, only: tuple[str, ...] = ("",)) -> None:
         """Put a state into the source tables, and build the relations whose names begin like that.
