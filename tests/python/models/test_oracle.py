@@ -19,6 +19,7 @@ import pyarrow as pa
 import pytest
 import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from duckdb import DuckDBPyConnection
 from engines import CENSUS_RELATIONS, PROOF, Project, copy_of
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -127,7 +128,9 @@ class Warehouse:
     No dataclass, because Hypothesis would try to print the SQL with every failure, and give up.
     """
 
-    def __init__(self, configuration: Configuration, connection: Any, sql: dict[str, str]) -> None:
+    def __init__(
+        self, configuration: Configuration, connection: DuckDBPyConnection, sql: dict[str, str]
+    ) -> None:
         """Take the SQL by relation, in the order in which they depend on each other."""
         self.configuration, self.connection, self.relations = configuration, connection, sql
 
