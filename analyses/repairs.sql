@@ -1,4 +1,4 @@
--- The time from a difference to its repair over the last seven days, and the open differences: one row.
+-- The time from a difference to its repair in the last seven days, and the open ones: one row.
 with episodes as (
     select
         opened_at,
