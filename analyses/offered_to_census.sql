@@ -1,4 +1,4 @@
--- The rows that each Census sync would read now, and how many of them were wrong at the last build. New
+-- The rows that each Census sync would read now, and how many were wrong at the last build. New
 -- properties are not in Salesforce, so none of them was wrong there.
 with wrong as (
     select distinct reverse_etl_id_c from {{ ref('feature_mismatches') }}
