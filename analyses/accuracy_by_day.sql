@@ -1,4 +1,4 @@
--- The share of properties that were right: the worst build of each of the last 90 days with a build,
+-- The share of properties that were right: the worst build of each of the last 90 days with one,
 -- and the last build. While the guard was tripped the share is unknown, which counts as the worst.
 with builds as (
     select
