@@ -47,7 +47,7 @@ demo: setup  ## run the full cycle: the incident, the syncs, the proof, and the 
 	@echo "5. Write the report after the sync"
 	@python scripts/report.py --output output/report_after.html $(INCIDENT)
 
-test: lint browser  ## all gates, then the tests that CI runs (about 5 minutes)
+test: lint browser  ## all gates, then the tests that CI runs (11 CPU-minutes)
 	pytest
 
 slow: setup  ## the slow tests: documented commands, batch by batch, builds interrupted at every statement
