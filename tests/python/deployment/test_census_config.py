@@ -93,11 +93,15 @@ def test_every_sync_is_the_agreed_one_but_for_its_relation(
 SYNC = "relation: product_property_feature_sync"
 WRONG_ARGUMENTS = {
     f"{{relation: feature_mismatches, {IDS}}}": "expected one of product_property_create",
-    f"{{{SYNC}, source_connection_id: 0, activation_id: a}}": (
-        "source_connection_id is '0', expected a whole number"
+    f"{{{SYNC}, source_connection_id: x, activation_id: a}}": (
+        "source_connection_id is 'x', expected a whole number"
     ),
+    f"{{{SYNC}, source_connection_id: 0, activation_id: a}}": "is '0', expected a whole number",
     f"{{{SYNC}, source_connection_id: 1, activation_id: 7 up}}": (
         "activation_id is '7 up', expected words joined by _"
+    ),
+    f"{{{SYNC}, {IDS}, validate_only: perhaps}}": (
+        "validate_only is 'perhaps', expected true or false"
     ),
     f"{{{SYNC}, {IDS}, paused: perhaps}}": "paused is 'perhaps', expected true or false",
 }

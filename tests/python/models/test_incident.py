@@ -4,6 +4,7 @@ import re
 
 import pytest
 from engines import CENSUS_RELATIONS, INCIDENT, PROOF, Project, failures, simulate_sync
+from mapping import PRODUCTS
 from source_tables import FLAGS_AND_SOURCES, SOURCE_TABLES
 
 SYNC, _, BACKFILL, CREATE = CENSUS_RELATIONS
@@ -44,6 +45,7 @@ def test_the_figures_of_the_incident(incident: Project) -> None:
         " missing_in_salesforce, mismatched from crm.sfdc_dbx.feature_sync_summary"
     )
     summary = {(cohort, product): counts for cohort, product, *counts in rows}
+    assert {product for _, product in summary} == {"All products", *(one.name for one in PRODUCTS)}
     for product, wrong in {
         "All products": 1226,
         "Fraud Detection": 1226,

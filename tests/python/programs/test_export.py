@@ -7,7 +7,6 @@ from pathlib import Path
 
 import export_feature_backfill as program
 import pytest
-from dbt_reader import Stop
 from engines import ROOT, Engine, Project, run_program
 from mapping import PRODUCTS
 
@@ -111,51 +110,32 @@ def test_a_folder_that_holds_something_else_is_left_alone(
     assert contents(tmp_path) == {strange: b"mine"}
 
 
-def row(**values: object) -> dict[str, object]:
-    """Return a row of the backfill of one property of 2025-11-21, with other values for some."""
-    fields = {"batch_number": 1, "created_on": date(2025, 11, 21), "reverse_etl_id_c": "prop_1"}
-    return fields | values
-
-
 def test_an_export_that_cannot_be_moved_leaves_the_older_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    incident: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "feature_backfill_20251120.csv").write_bytes(b"older")
-    monkeypatch.setattr(program, "read_backfill", lambda *_: [row()])
     monkeypatch.setattr(program, "write_files", lambda *_: "nothing to move")
-    assert program.main(["--project-dir", str(ROOT), "--output-dir", str(folder)]) == 1
+    assert export(incident, folder) == 1
     assert contents(tmp_path) == {"out/feature_backfill_20251120.csv": b"older"}
 
 
-@pytest.mark.parametrize(
-    ("asked", "rows", "refusal"),
-    [
-        ("2025-11-14", [row()], "The backfill is for 2025-11-21. Build 2025-11-14 first"),
-        ("", [row(), row(created_on=None)], "older than the last build of the comparison"),
-        ("", [row(), row(created_on=date(2025, 11, 20))], "older than the last build of the"),
-        ("", [], "The backfill is empty, so nothing was exported."),
-    ],
-)
-def test_a_backfill_of_another_day_or_an_older_build_is_refused(
-    monkeypatch: pytest.MonkeyPatch, asked: str, rows: list[dict], refusal: str
-) -> None:
-    tables = {"--select": [{"is_tripped": False, "asked_day": asked}], "--inline": rows}
-    monkeypatch.setattr(program, "read", lambda _, kind, *query: tables[kind])
-    with pytest.raises(Stop, match=refusal):
-        program.read_backfill(None, undo=False)
-
-
-def test_nothing_is_exported_while_the_guard_is_tripped_or_the_build_too_old(
+def test_a_backfill_that_nobody_should_send_is_not_exported(
     loop: Project, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    guard = "crm.sfdc_dbx.feature_sync_guard"
-    for change, refusal in {
-        "built_at = timestamp '2025-11-20'": "The last build began at 2025-11-20 00:00",
-        "built_at = now(), is_tripped = true": "The guard is tripped",
-    }.items():
-        loop.query(f"update {guard} set {change}")
-        assert export(loop, tmp_path / "out") == 1
+    def refusal(*more: str) -> str:
+        assert export(loop, tmp_path / "out", *more) == 1
         assert not (tmp_path / "out").exists()
-        assert f"Nothing was exported. {refusal}" in capsys.readouterr().err
+        return capsys.readouterr().err
+
+    other_day = ("--vars", "as_of_date: 2025-11-14")
+    assert "The backfill is for 2025-11-21. Build 2025-11-14 first" in refusal(*other_day)
+    loop.query(f"update {AT_BUILD} set created_at = null where reverse_etl_id_c > 'prop_9'")
+    assert "older than the last build of the comparison: run dbt build." in refusal()
+    loop.query(f"delete from {BACKFILL}")
+    assert "The backfill is empty, so nothing was exported." in refusal()
+    loop.query("update crm.sfdc_dbx.feature_sync_guard set built_at = timestamp '2025-11-20'")
+    assert "Nothing was exported. The last build began at 2025-11-20 00:00" in refusal()
+    loop.query("update crm.sfdc_dbx.feature_sync_guard set is_tripped = true, built_at = now()")
+    assert "Nothing was exported. The guard is tripped" in refusal()

@@ -75,9 +75,9 @@ rejections: {records: 60, wrong: 60, other_reasons: 5, reasons: [[*nasty, 59, 2]
 read_at: *now
 """)
 NASTY = FULL.pop("nasty")
-for table_of_products in ("mismatches_by_day", "mismatches_by_age", "mismatches_by_cause"):
-    others = {product.source_prefix: 0 for product in PRODUCTS}
-    FULL[table_of_products] = [others | row for row in FULL[table_of_products]]
+NONE_WRONG = {product.source_prefix: 0 for product in PRODUCTS}
+for name in ("mismatches_by_day", "mismatches_by_age", "mismatches_by_cause"):
+    FULL[name] = [NONE_WRONG | row for row in FULL[name]]
 NOTHING = {name: 0 if type(value) is int else value for name, value in FULL["build"].items()}
 # Nothing is wrong and nothing needs attention.
 GOOD = FULL | {
@@ -154,6 +154,7 @@ lists every record and product that differs: 4,661 rows.
     lines = dict(re.findall(r"^\| ([0-9a-z].*?) +\| +(\d+) ", engine.output, re.M))
     labels = [label for label, *_ in days + table(page, "age-table")]
     assert list(lines) == [*labels, "source_changed", "created_without", "unknown"]
+    assert lines["2025-11-21"] == "1226"
     assert list(lines.values())[10:] == ["1229", "33", "89", "1464", "1425", "1235", "267"]
     assert labels[4:10] == sorted(labels[4:10], reverse=True)  # five each, the newest first
     other_day = ("--vars", "as_of_date: 2025-11-20")
@@ -187,6 +188,7 @@ def test_the_page_after_a_sync_and_an_edit_and_when_nothing_is_offered(
     set_null = f"update {salesforce} set reverse_etl_id_c = null"
     html = page_after(f"{set_null} where id in {blanked}", *select)
     assert "Blank sync key: 7 records" in html
+    assert "None/" not in html  # no links to Salesforce, whose address is not configured
     assert [row[1:3] for row in table(html, "history-table")][1] == ["2,815", "17,102"]
     assert re.search(r"4,\d\d\d differences were repaired, half of them within .* all within", html)
 
@@ -350,6 +352,7 @@ def test_whatever_dbt_throws_is_one_sentence(
     assert "Has dbt build run?" in sentence(empty_project)
     assert "cp profiles.yml.example" in sentence(incident, "--target", "nowhere")
     assert "There is no var nonsense." in sentence(incident, "--vars", "nonsense: 1")
+    assert "nonsense" in sentence(incident, "--vars", "nonsense")
     file = incident.path / "warehouse" / "crm.duckdb"
     script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

@@ -9,10 +9,9 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 from unittest.mock import patch
 
 import duckdb
@@ -37,17 +36,14 @@ PROPERTIES = r"prop_\d{4,}"
 EMAIL = r"\w@(?!example\.com)[\w-]+\.[a-z]{2,}"
 
 
-Result = TypeVar("Result")
-
-
-def in_a_thread(function: Callable[..., Result], *arguments: object) -> Result:
+def in_a_thread(function: Callable[..., Any], *args: object, **kwargs: object) -> Any:  # noqa: ANN401
     """Call a function that runs dbt in a thread, because there the stack is short.
 
     dbt inspects the stack for each of its flags. Below pytest and xdist, whose frames Python cannot
     find in a file, that takes longer than the rest of most commands.
     """
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function, *arguments).result()
+        return pool.submit(function, *args, **kwargs).result()
 
 
 def options(unit_tests: bool) -> dict[str, str]:
@@ -124,7 +120,7 @@ class Databricks(DatabricksHarness):
         self.statements.clear()
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), patch.dict(os.environ, options(unit_tests)):
-            result = in_a_thread(partial(super().dbt, *arguments, project_dir=self.project))
+            result = in_a_thread(super().dbt, *arguments, project_dir=self.project)
         self.output = printed.getvalue()
         return result
 
