@@ -7,12 +7,13 @@ from shutil import rmtree
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from engines import INCIDENT, ROOT, Databricks, Engine, Project, copy_of
-from hypothesis import settings
+from hypothesis import Phase, settings
 from source_tables import SOURCE_TABLES, load_seed
 
 # The examples are those of all configurations together. `make test` always tries the same ones.
 settings.register_profile("repeatable", max_examples=240, derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=5000, deadline=None, print_blob=True)
+settings.register_profile("mutants", settings.get_profile("repeatable"), phases=[Phase.generate])
 settings.load_profile("repeatable")
 
 

@@ -9,6 +9,7 @@ tests that name the changed file come first. Exit code 1 when one survives that 
 """
 
 import argparse
+import importlib
 import os
 import random
 import re
@@ -18,12 +19,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
-from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import pytest
 from dbt.cli.main import dbtRunner
 
 ROOT = Path(__file__).parents[2]
@@ -31,11 +33,11 @@ FILES = ("dbt_project.yml", "models/**/*.sql", "macros/**/*.sql", "tests/**/*.sq
 INCIDENT = ("--vars", "as_of_date: 2025-11-21")
 BUILD = ("--log-level", "none", "--log-level-file", "none", "--no-print", "build", "--fail-fast")
 AFFECTED = ("--select", "state:modified+", "--state", "state")
-PYTEST = ("pytest", "--exitfirst", "--numprocesses=0", "-p", "no:cacheprovider")
-# The tests that read models or call macros. For a model the oracle comes first.
-TESTS = "incident guard bad_rows sources simulated_sync census_config project oracle databricks"
+PYTEST = ["--exitfirst", "--numprocesses=0", "--hypothesis-profile=mutants"]
+# The tests that run models or macros. The others only read what a build has written.
+RUNS = "models|census_config|project"
 # Comments, quoted text and assignments stay as they are.
-LEFT_ALONE = r"""{#.*?#}|--[^\n]*|"[^"]*"|'[^']*'|{%-? set \w+ ="""
+LEFT_ALONE = r"""{#.*?#}|--[^\n]*|#[^\n]*|"[^"]*"|'[^']*'|{%-? set \w+ ="""
 OPPOSITE = {
     **{"=": "<>", "<>": "=", "==": "!=", "!=": "==", ">": ">=", ">=": ">", "<": "<=", "<=": "<"},
     **{"true": "false", "false": "true", "and": "or", "or": "and", "min": "max", "max": "min"},
@@ -112,51 +114,75 @@ def tests_that_name(mutant: Mutant) -> list[str]:
     return [name for name, body in tests if names and re.search(rf"\b({names})\b", body)]
 
 
+class Tests:
+    """A plugin of pytest: the tests the likely ones first, and the one that fails."""
+
+    def __init__(self, mutant: Mutant, is_in_models: bool) -> None:
+        """Take the mutant, and whether a model or a data test depends on it."""
+        self.named, self.is_in_models, self.failed = tests_that_name(mutant), is_in_models, ""
+
+    def turn(self, test: pytest.Item) -> int:
+        """Return when a test is run."""
+        is_slow = "databricks" in test.nodeid
+        if "dates and waves" in test.nodeid and self.is_in_models:
+            return 0
+        if test.originalname in self.named:
+            return 3 if is_slow else 1
+        return (3 if is_slow else 2) if re.search(RUNS, test.nodeid) else 4
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Sort the tests, without those that only read what others build."""
+        items[:] = sorted((test for test in items if self.turn(test) < 4), key=self.turn)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the name of a failed test."""
+        if report.failed:
+            self.failed = report.nodeid.rpartition("/")[2]
+
+
 def killer(mutant: Mutant) -> str:
     """Return what fails in the mutant in this folder, or an empty text when nothing does."""
     signal.alarm(240)  # ends this process, which counts as killed
     result = dbtRunner().invoke([*BUILD, *AFFECTED, *INCIDENT])
     signal.alarm(0)
+    nodes = result.result.results if result.result else []
     if not result.success:
-        nodes = result.result.results if result.result else []
         bad = [run.node.name for run in nodes if run.status in ("fail", "error")]
         return f"dbt: {bad[0] if bad else 'cannot run'}"
-    tests = f"oracle {TESTS}" if mutant.file.parts[0] == "models" else TESTS
-    files = [str(next(Path("tests/python").glob(f"*/test_{test}.py"))) for test in tests.split()]
-    first = " or ".join(tests_that_name(mutant)) or "none"
-    for choice in (("-k", f"not databricks and ({first})"), ("-k", f"not ({first})")):
-        command = [sys.executable, "-m", *PYTEST, *files, *choice]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode not in (0, 5):  # 5: no test to run
-            failed = re.search(r"^(?:SUB)?(?:FAILED|ERROR).* (tests/\S+)", done.stdout, re.M)
-            return f"pytest: {failed[1] if failed else done.stdout[-300:]}"
-    return ""
+    tests = Tests(mutant, is_in_models=bool(nodes))
+    code = pytest.main(PYTEST, plugins=[tests])
+    return f"pytest: {tests.failed or code}" if code else ""
 
 
-def judge(mutant: Mutant, built: Path, folder: Path) -> None:
-    """Make the mutant in a folder and leave its killer in a file: the work of one process."""
+def prepare(built: Path) -> None:
+    """Make a folder for this process, and import there what the tests import."""
+    folder = built.with_name(f"mutant_{os.getpid()}")
     shutil.copytree(built, folder)
     os.chdir(folder)
+    sys.path.insert(0, str(folder / "tests/python/support"))
+    importlib.import_module("engines")
+
+
+def attempt(mutant: Mutant) -> None:
+    """Make the mutant in this folder and leave its killer in a file."""
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     rest = mutant.before[mutant.start + len(mutant.old) :]
     mutant.file.write_text(mutant.before[: mutant.start] + mutant.new + rest, encoding="utf-8")
     Path("killer").write_text(killer(mutant), encoding="utf-8")
 
 
-def judged(chosen: list[Mutant], built: Path) -> Iterator[tuple[Mutant, str]]:
-    """Yield each mutant with its killer. A process per core is forked, with dbt imported."""
-    waiting, running = chosen[::-1], {}
-    while waiting or running:
-        while waiting and len(running) < os.cpu_count():
-            mutant, folder = waiting.pop(), built.with_name(f"mutant_{len(waiting)}")
-            process = get_context("fork").Process(target=judge, args=(mutant, built, folder))
-            process.start()
-            running[process] = mutant, folder
-        wait([process.sentinel for process in running])
-        for process in [process for process in running if not process.is_alive()]:
-            mutant, folder = running.pop(process)
-            found = folder / "killer"
-            yield mutant, found.read_text() if found.exists() else "dbt: does not end"
-            shutil.rmtree(folder)
+def judge(mutant: Mutant, built: Path) -> str:
+    """Return the killer of a mutant, which has a process and a fresh copy of the build."""
+    folder = Path.cwd()
+    shutil.rmtree(folder)
+    shutil.copytree(built, folder)
+    os.chdir(folder)
+    process = get_context("fork").Process(target=attempt, args=(mutant,))
+    process.start()
+    process.join()
+    found = Path("killer")
+    return found.read_text(encoding="utf-8") if found.exists() else "dbt: does not end"
 
 
 def build(folder: Path) -> None:
@@ -187,7 +213,10 @@ def main() -> int:
         chosen = [m for m in every if any(w in str(m) for w in words) and str(m) not in EQUIVALENT]
         if arguments.sample:
             chosen = random.Random(arguments.seed).sample(chosen, arguments.sample)
-        for mutant, by in judged(chosen, built):
+        pool = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), prepare, (built,))
+        judging = {pool.submit(judge, mutant, built): mutant for mutant in chosen}
+        for future in as_completed(judging):
+            mutant, by = judging[future], future.result()
             print(f"{'killed  ' if by else 'SURVIVED'}  {mutant}  [{by}]", flush=True)
             outcomes[by.partition(":")[0] or "survived"] += 1
     print(f"{len(chosen)} of {len(every)} mutants: {dict(outcomes)}")
