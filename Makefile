@@ -8,6 +8,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c '$(FITS)' 2> /dev/null && echo $$python && break; done)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONDONTWRITEBYTECODE # pytest would compile its tests and Hypothesis three times
 
 .DEFAULT_GOAL := build
 .PHONY: build summary sync report demo test slow fuzz mutants bench lint docs setup browser seeds lock
