@@ -26,8 +26,7 @@ from hypothesis import strategies as st
 from oracle import COLUMNS, FEATURE_COLUMNS, SALESFORCE_COLUMNS, Configuration, Row, State
 from source_tables import ARROW_TYPES, SEED_TYPES, SOURCE_TABLES
 
-# The relations that follow the sources without a build, and the proof.
-# The beginnings of the names of what a build makes, and of what the proof reads and is.
+# How the names of relations begin: those of a build, and the proof with those that it reads.
 BUILT = ("base", "stg", "int", "feature", "product")
 LIVE = ("base", "stg", "int_product_features_latest", "int_product_properties_validated", PROOF)
 
