@@ -34,6 +34,8 @@ BUILD = ("--log-level", "none", "--log-level-file", "none", "--no-print", "build
 AFFECTED = ("--select", "state:modified+", "--state", "state")
 ORACLE = "test_relations_hold_what_the_rules_demand"
 PYTEST = ["--exitfirst", "--numprocesses=0", "--hypothesis-profile=mutants"]
+# What finds most in models and data tests, and takes some seconds.
+MODELS = ("test_bad_rows", "test_every_data_test_finds_what_it_is_for")
 # The tests that run models or macros. The others only read what a build has written.
 RUNS = "models|census_config|project"
 # Comments, quoted text and assignments stay as they are.
@@ -103,13 +105,14 @@ def mutants(project: Path) -> Iterator[Mutant]:
                 yield Mutant(file.relative_to(project), text, start, text[start:end], new)
 
 
-def tests_that_name(mutant: Mutant) -> list[str]:
-    """Return the tests that name the model of the file, or one of its macros."""
-    found = re.findall(r"{% (?:macro|test) (?:duckdb__|default__)?(\w+)", mutant.before)
-    names = "|".join(name for name in {mutant.file.stem, *found} if "_" in name)
-    texts = [path.read_text(encoding="utf-8") for path in Path("tests/python").glob("*/test_*.py")]
-    tests = re.findall(r"^def (test_\w+)(.*?)(?=^\S|\Z)", "\n".join(texts), re.M | re.S)
-    return [name for name, body in tests if names and re.search(rf"\b({names})\b", body)]
+def tests_of(mutant: Mutant) -> list[str]:
+    """Return the tests that name the model of the file, one of its macros, or a text of it."""
+    names = re.findall(r"{% (?:macro|test) (?:duckdb__|default__)?(\w+)", mutant.before)
+    names = {name for name in {mutant.file.stem, *names} if "_" in name}
+    texts = {text[:25] for text in re.findall(r"[A-Za-z][A-Za-z ,`]{20,}", mutant.before)}
+    files = [path.read_text(encoding="utf-8") for path in Path("tests/python").glob("*/test_*.py")]
+    tests = re.findall(r"^def (test_\w+)(.*?)(?=^\S|\Z)", "\n".join(files), re.M | re.S)
+    return [name for name, body in tests if any(text in body for text in names | texts)]
 
 
 class Tests:
@@ -117,22 +120,22 @@ class Tests:
 
     def __init__(self, mutant: Mutant, is_in_models: bool) -> None:
         """Take the mutant, and whether a model or a data test depends on it."""
-        self.named, self.is_in_models, self.failed = tests_that_name(mutant), is_in_models, ""
+        self.named, self.is_in_models, self.failed = tests_of(mutant), is_in_models, ""
 
     def turn(self, test: pytest.Item) -> int:
         """Return when a test is run."""
-        is_in_oracle = self.is_in_models and test.originalname == ORACLE
-        if is_in_oracle and "dates and waves" in test.nodeid:
-            return 0
+        name, is_oracle = test.originalname, test.originalname == ORACLE
         if "databricks" in test.nodeid:
-            return 4 if test.originalname in self.named or re.search(RUNS, test.nodeid) else 5
-        if test.originalname in self.named:
+            return 5 if name in self.named or re.search(RUNS, test.nodeid) else 6
+        if self.is_in_models and (name in MODELS or "dates and waves" in test.nodeid):
+            return 2 if is_oracle else 0
+        if name in self.named:
             return 1
-        return 2 if is_in_oracle else 3 if re.search(RUNS, test.nodeid) else 5
+        return 3 if is_oracle and self.is_in_models else 4 if re.search(RUNS, test.nodeid) else 6
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Sort the tests, without those that only read what others build."""
-        items[:] = sorted((test for test in items if self.turn(test) < 5), key=self.turn)
+        items[:] = sorted((test for test in items if self.turn(test) < 6), key=self.turn)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the name of a failed test."""
@@ -150,6 +153,7 @@ def killer(mutant: Mutant) -> str:
         bad = [run.node.name for run in nodes if run.status in ("fail", "error")]
         return f"dbt: {bad[0] if bad else 'cannot run'}"
     tests = Tests(mutant, is_in_models=bool(nodes))
+    os.environ["BUILT_INCIDENT"] = str(Path.cwd())
     code = pytest.main(PYTEST, plugins=[tests])
     return f"pytest: {tests.failed or code}" if code not in (0, 5) else ""
 
