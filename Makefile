@@ -52,7 +52,7 @@ test: lint browser  ## all gates, then the tests that CI runs (11 CPU-minutes)
 	pytest
 
 slow: setup  ## the slow tests: documented commands, batch by batch, builds interrupted at every statement
-	pytest -m slow
+	pytest -m slow --dist=load --maxschedchunk=1
 
 fuzz: setup  ## 5,000 generated states of the sources against tests/python/support/oracle.py
 	pytest tests/python/models/test_oracle.py --hypothesis-profile=fuzz --dist=load --maxschedchunk=1
