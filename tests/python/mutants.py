@@ -1,6 +1,6 @@
 """Break the project one place at a time and check that a test fails: `make mutants`.
 
-    python tests/python/mutants.py [words of a mutant …] [--sample 20] [--seed 1]
+    python tests/python/mutants.py [words of a mutant …] [--after the_output_of_a_stopped_run.txt]
 
 Each operator is applied to every place of models, macros and tests that it fits, except comments
 and quoted text. A mutant is a copy of the built incident, as of the last commit, with one change.
@@ -80,14 +80,18 @@ class Mutant(NamedTuple):
 
     file: Path  # in the project
     before: str
-    start: int
-    old: str
-    new: str
+    after: str
+    place: int  # where the change begins
+
+    @property
+    def change(self) -> str:
+        """The line before and after, as EQUIVALENT names it."""
+        begin = self.before.rfind("\n", 0, self.place + 1) + 1
+        old, new = (text[begin:].partition("\n")[0] for text in (self.before, self.after))
+        return f"{old.strip()} → {new.strip()}"
 
     def __str__(self) -> str:
-        begin = self.before.rfind("\n", 0, self.start + 1) + 1
-        line = self.before[begin:].partition("\n")[0].strip()
-        return f"{self.file}: {line}: {self.old.strip()} → {self.new.strip() or 'nothing'}"
+        return f"{self.file}:{self.before[: self.place].count(chr(10)) + 1}: {self.change}"
 
 
 def mutants(project: Path) -> Iterator[Mutant]:
@@ -102,17 +106,22 @@ def mutants(project: Path) -> Iterator[Mutant]:
                     new = text[slice(*match.span("argument"))].strip()
                 else:
                     new = match.expand(replacement) if replacement else OPPOSITE.get(match[0], "")
-                yield Mutant(file.relative_to(project), text, start, text[start:end], new)
+                after = text[:start] + new + text[end:]
+                yield Mutant(file.relative_to(project), text, after, start)
 
 
-def tests_of(mutant: Mutant) -> list[str]:
-    """Return the tests that name the model of the file, one of its macros, or a text of it."""
-    names = re.findall(r"{% (?:macro|test) (?:duckdb__|default__)?(\w+)", mutant.before)
-    names = {name for name in {mutant.file.stem, *names} if "_" in name}
-    texts = {text[:25] for text in re.findall(r"[A-Za-z][A-Za-z ,`]{20,}", mutant.before)}
-    files = [path.read_text(encoding="utf-8") for path in Path("tests/python").glob("*/test_*.py")]
-    tests = re.findall(r"^def (test_\w+)(.*?)(?=^\S|\Z)", "\n".join(files), re.M | re.S)
-    return [name for name, body in tests if any(text in body for text in names | texts)]
+def tests_of(mutant: Mutant) -> set[str]:
+    """Return the tests that name the model of the file, one of its macros or a text of it.
+
+    A test also names what a function names that it calls.
+    """
+    macros = re.findall(r"{% (?:macro|test) (?:duckdb__|default__)?(\w+)", mutant.before)
+    words = {name for name in {mutant.file.stem, *macros} if "_" in name}
+    words |= {text[:25] for text in re.findall(r"[A-Za-z][A-Za-z ,`]{20,}", mutant.before)}
+    files = [path.read_text(encoding="utf-8") for path in Path("tests/python").glob("*/*.py")]
+    functions = re.findall(r"^def (\w{9,})(.*?)(?=^\S|\Z)", "\n".join(files), re.M | re.S)
+    words |= {name for name, text in functions if any(word in text for word in words)}
+    return {name for name, text in functions if any(word in text for word in words)}
 
 
 class Tests:
@@ -175,8 +184,7 @@ def prepare(built: Path) -> None:
 
 def attempt(mutant: Mutant) -> None:
     """Make the mutant in this folder and leave its killer in a file."""
-    rest = mutant.before[mutant.start + len(mutant.old) :]
-    mutant.file.write_text(mutant.before[: mutant.start] + mutant.new + rest, encoding="utf-8")
+    mutant.file.write_text(mutant.after, encoding="utf-8")
     Path("killer").write_text(killer(mutant), encoding="utf-8")
 
 
@@ -210,17 +218,18 @@ def main() -> int:
     """Judge the mutants that have one of the words; all without words."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", help="only mutants that have one of these words")
-    parser.add_argument("--sample", type=int, help="only so many of them, chosen by chance")
-    parser.add_argument("--seed", type=int, default=1, help="of the choice")
+    parser.add_argument("--after", type=Path, help="the output of a run that was stopped")
     arguments = parser.parse_args()
+    before = arguments.after.read_text(encoding="utf-8") if arguments.after else ""
+    killed = set(re.findall(r"^killed    (.*)  \[", before, re.M))
     outcomes: Counter[str] = Counter()
     with TemporaryDirectory() as place:
         built = Path(place, "built")
         build(built)
         every, words = list(mutants(built)), arguments.words or [""]
-        chosen = [m for m in every if any(w in str(m) for w in words) and str(m) not in EQUIVALENT]
-        if arguments.sample:
-            chosen = random.Random(arguments.seed).sample(chosen, arguments.sample)
+        random.Random(1).shuffle(every)  # a run that is stopped has judged a fair sample
+        chosen = [m for m in every if any(w in str(m) for w in words) and str(m) not in killed]
+        chosen = [m for m in chosen if m.change not in EQUIVALENT]
         pool = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), prepare, (built,))
         judging = {pool.submit(judge, mutant, built): mutant for mutant in chosen}
         for future in as_completed(judging):
@@ -228,7 +237,7 @@ def main() -> int:
             print(f"{'killed  ' if by else 'SURVIVED'}  {mutant}  [{by}]", flush=True)
             outcomes[by.partition(":")[0] or "survived"] += 1
     print(f"{len(chosen)} of {len(every)} mutants: {dict(outcomes)}")
-    stale = EQUIVALENT.keys() - {str(mutant) for mutant in every}
+    stale = EQUIVALENT.keys() - {mutant.change for mutant in every}
     print("\n".join(f"No longer a mutant: {text}" for text in stale))
     return 1 if stale or outcomes["survived"] else 0
 
