@@ -160,32 +160,21 @@ def killer(mutant: Mutant) -> str:
     nodes = result.result.results if result.result else []
     if not result.success:
         bad = [run.node.name for run in nodes if run.status in ("fail", "error")]
-        return f"dbt: {bad[0] if bad else 'cannot run'}"
+        return f"dbt: {[*bad, 'cannot run'][0]}"
     tests = Tests(mutant, is_in_models=bool(nodes))
     os.environ["BUILT_INCIDENT"] = str(Path.cwd())
     code = pytest.main(PYTEST, plugins=[tests])
     return f"pytest: {tests.failed or code}" if code not in (0, 5) else ""
 
 
-def be_quiet() -> None:
-    """Print nothing more from this process, not even from libraries."""
+def prepare(built: Path) -> None:
+    """Make a folder for this process, import there what the tests import, and print nothing."""
     for stream in (sys.stdout, sys.stderr):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def prepare(built: Path) -> None:
-    """Make a folder for this process, and import there what the tests import."""
-    be_quiet()
     folder = built.with_name(f"mutant_{os.getpid()}")
     shutil.copytree(built, folder)
     os.chdir(folder)
     pytest.main([*PYTEST, "--collect-only"])
-
-
-def attempt(mutant: Mutant) -> None:
-    """Make the mutant in this folder and leave its killer in a file."""
-    mutant.file.write_text(mutant.after, encoding="utf-8")
-    Path("killer").write_text(killer(mutant), encoding="utf-8")
 
 
 def judge(mutant: Mutant, built: Path) -> str:
@@ -194,9 +183,11 @@ def judge(mutant: Mutant, built: Path) -> str:
     shutil.rmtree(folder)
     shutil.copytree(built, folder)
     os.chdir(folder)
-    process = get_context("fork").Process(target=attempt, args=(mutant,))
-    process.start()
-    process.join()
+    if not (child := os.fork()):
+        mutant.file.write_text(mutant.after, encoding="utf-8")
+        Path("killer").write_text(killer(mutant), encoding="utf-8")
+        os._exit(0)
+    os.waitpid(child, 0)
     found = Path("killer")
     return found.read_text(encoding="utf-8") if found.exists() else "dbt: does not end"
 
