@@ -162,7 +162,8 @@ def killer(mutant: Mutant) -> str:
         bad = [run.node.name for run in nodes if run.status in ("fail", "error")]
         return f"dbt: {[*bad, 'cannot run'][0]}"
     tests = Tests(mutant, is_in_models=bool(nodes))
-    os.environ["BUILT_INCIDENT"] = str(Path.cwd())
+    if nodes or "operations" in mutant.file.parts:  # else the seeds may be what is wrong
+        os.environ["BUILT_INCIDENT"] = str(Path.cwd())
     code = pytest.main(PYTEST, plugins=[tests])
     return f"pytest: {tests.failed or code}" if code not in (0, 5) else ""
 

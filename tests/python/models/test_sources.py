@@ -26,8 +26,14 @@ def run_operation(engine: Engine, name: str, *arguments: str) -> bool:
 
 
 def test_the_salesforce_table_is_found(engine: Engine) -> None:
-    assert run_operation(engine, "find_salesforce_table")
-    assert "  crm: does not exist or may not be read" in engine.output
+    copy = "crm.salesforce.product_property_c"
+    create_table(engine, copy, "select 1 as id")
+    is_run = run_operation(engine, "find_salesforce_table")
+    engine.query(f"drop table {copy}")
+    assert is_run, engine.output
+    assert "  crm: found, 1 rows, when it was loaded is unknown" in engine.output
+    assert "  rds: does not exist or may not be read" in engine.output
+    assert "To read it from crm: --vars 'salesforce_catalog: crm'" in engine.output
     assert "  hive_metastore: found, 17102 rows, newest _fivetran_synced 2025-11-22 00:20:00" in (
         engine.output
     )
