@@ -51,7 +51,7 @@ demo: setup  ## run the full cycle: the incident, the syncs, the proof, and the 
 test: lint browser  ## all gates, then the tests that CI runs (11 CPU-minutes)
 	pytest
 
-slow: setup  ## the slow tests: documented commands, batch by batch, builds interrupted at every statement
+slow: setup  ## the slow tests: documented commands, batch by batch, builds interrupted at every change
 	pytest -m slow --dist=load --maxschedchunk=1
 
 fuzz: setup  ## 5,000 generated states of the sources against tests/python/support/oracle.py
