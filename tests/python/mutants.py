@@ -32,12 +32,12 @@ FILES = ("models/**/*.sql", "macros/**/*.sql", "tests/**/*.sql")
 INCIDENT = ("--vars", "as_of_date: 2025-11-21")
 BUILD = ("--log-level", "none", "--log-level-file", "none", "--no-print", "build", "--fail-fast")
 AFFECTED = ("--select", "state:modified+", "--state", "state")
-ORACLE = "test_relations_hold_what_the_rules_demand"
 PYTEST = ["--exitfirst", "--numprocesses=0", "--hypothesis-profile=mutants"]
-# What finds most in models and data tests, and takes some seconds.
-MODELS = ("test_bad_rows", "test_every_data_test_finds_what_it_is_for")
+# What finds most in models and data tests within some seconds.
+MODELS = ("test_bad_rows|every_data_test", "dates and waves")
 # The tests that run models or macros. The others only read what a build has written.
-RUNS = "models|census_config|project"
+RUNS = "models/|census_config|project"
+ON_DATABRICKS, NEVER = 10, 100
 # Comments, quoted text and assignments stay as they are.
 LEFT_ALONE = r"""{#.*?#}|--[^\n]*|"[^"]*"|'[^']*'|{%-? set \w+ ="""
 OPPOSITE = {
@@ -57,7 +57,7 @@ OPERATORS = (
     (r"\b(greatest|least|min|max|ceil)(?=\()", ""),
     (rf"\b(coalesce|greatest|least)\({ARGUMENT},{PARENTHESES}\)", ""),
     (rf"\b(cast|try_cast)\({ARGUMENT} as {PARENTHESES}\)", ""),
-    (rf"\b(lower|strip_blanks|clean_id)\({ARGUMENT}\)", ""),
+    (rf"(?<!macro )\b(lower|strip_blanks|clean_id)\({ARGUMENT}\)", ""),
     (r"\bcount\((?!\*)[^()]+\)", "count(*)"),
     (r"\bis distinct from\b", "<>"),
     (r"\b(is|is not) (?=null|none)", ""),
@@ -110,8 +110,8 @@ def mutants(project: Path) -> Iterator[Mutant]:
                 yield Mutant(file.relative_to(project), text, after, start)
 
 
-def tests_of(mutant: Mutant) -> set[str]:
-    """Return the tests that name the model of the file, one of its macros or a text of it.
+def tests_of(mutant: Mutant) -> str:
+    """Return a pattern of the tests that name the file's model, a macro or a text of it.
 
     A test also names what a function names that it calls.
     """
@@ -121,30 +121,24 @@ def tests_of(mutant: Mutant) -> set[str]:
     files = [path.read_text(encoding="utf-8") for path in Path("tests/python").glob("*/*.py")]
     functions = re.findall(r"^def (\w{9,})(.*?)(?=^\S|\Z)", "\n".join(files), re.M | re.S)
     words |= {name for name, text in functions if any(word in text for word in words)}
-    return {name for name, text in functions if any(word in text for word in words)}
+    return "|".join(name for name, text in functions if any(word in text for word in words)) or "-"
 
 
 class Tests:
-    """A plugin of pytest: the tests the likely ones first, and the one that fails."""
+    """A plugin of pytest: the tests, the likely ones first, and the one that fails."""
 
     def __init__(self, mutant: Mutant, is_in_models: bool) -> None:
         """Take the mutant, and whether a model or a data test depends on it."""
-        self.named, self.is_in_models, self.failed = tests_of(mutant), is_in_models, ""
+        self.order, self.failed = [*MODELS * is_in_models, tests_of(mutant), RUNS], ""
 
     def turn(self, test: pytest.Item) -> int:
-        """Return when a test is run."""
-        name, is_oracle = test.originalname, test.originalname == ORACLE
-        if "databricks" in test.nodeid:
-            return 5 if name in self.named or re.search(RUNS, test.nodeid) else 6
-        if self.is_in_models and (name in MODELS or "dates and waves" in test.nodeid):
-            return 2 if is_oracle else 0
-        if name in self.named:
-            return 1
-        return 3 if is_oracle and self.is_in_models else 4 if re.search(RUNS, test.nodeid) else 6
+        """Return when a test is run: last if it is on Databricks, from NEVER on not at all."""
+        turns = [n for n, names in enumerate(self.order) if re.search(names, test.nodeid)]
+        return [*turns, NEVER][0] + ON_DATABRICKS * ("databricks" in test.nodeid)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Sort the tests, without those that only read what others build."""
-        items[:] = sorted((test for test in items if self.turn(test) < 6), key=self.turn)
+        items[:] = sorted((test for test in items if self.turn(test) < NEVER), key=self.turn)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the name of a failed test."""
@@ -159,8 +153,8 @@ def killer(mutant: Mutant) -> str:
     signal.alarm(0)
     nodes = result.result.results if result.result else []
     if not result.success:
-        bad = [run.node.name for run in nodes if run.status in ("fail", "error")]
-        return f"dbt: {[*bad, 'cannot run'][0]}"
+        bad = (run.node.name for run in nodes if run.status in ("fail", "error"))
+        return f"dbt: {next(bad, 'cannot run')}"
     tests = Tests(mutant, is_in_models=bool(nodes))
     if nodes or "operations" in mutant.file.parts:  # else the seeds may be what is wrong
         os.environ["BUILT_INCIDENT"] = str(Path.cwd())
