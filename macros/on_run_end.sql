@@ -1,12 +1,11 @@
 {# The last thing a command prints, with --quiet too: what it found, and what to do next. #}
 {% macro report_run(results) %}
     {% do ref("feature_sync_guard") %}{# dbt must see it while it parses #}
-    {% set by_name, statuses = {}, {} %}
+    {% set by_name = {} %}
     {% for result in results if result.node %}
         {% do by_name.update({result.node.name: result}) %}
-        {% do statuses.update({result.node.name: result.status | string}) %}
         {% set advice = result.node.config.meta.advice %}
-        {% if statuses[result.node.name] in ["fail", "warn"] and advice %}
+        {% if result.status | string in ["fail", "warn"] and advice %}
             {% do print(result.node.name ~ " found " ~ with_separators(result.failures) ~ ". " ~ advice) %}
         {% endif %}
         {% if result.node.source_name in ["salesforce", "sfdc_dbx"] and result.max_loaded_at %}
@@ -14,13 +13,14 @@
             {% do print(sentences) if sentences %}
         {% endif %}
     {% endfor %}
-    {% if statuses.get("feature_sync_guard") == "success" or statuses.get("assert_guard_is_open") in ["fail", "error"] %}
+    {% set guard, guard_test = by_name.get("feature_sync_guard", {}), by_name.get("assert_guard_is_open", {}) %}
+    {% if guard.status | string == "success" or guard_test.status | string in ["fail", "error"] %}
         {% set facts = guard_facts() %}
         {% set is_open = facts and not facts.is_tripped and not facts.is_outdated %}
         {% do print(build_summary(facts) if is_open else guard_verdict(facts)) %}
     {% endif %}
-    {% set proof = by_name.get("assert_nothing_differs_else_see_feature_mismatches") %}
-    {% if proof and proof.status | string in ["fail", "warn"] %}
+    {% set proof = by_name.get("assert_nothing_differs_else_see_feature_mismatches", {}) %}
+    {% if proof.status | string in ["fail", "warn"] %}
         {% do print(proof_summary(proof.node.relation_name, proof.status | string)) %}
     {% endif %}
 {% endmacro %}

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
-from string import ascii_lowercase, ascii_uppercase, digits
 from typing import NamedTuple
 
 import yaml
@@ -319,9 +318,9 @@ def build_tables() -> dict[str, list[Row]]:
 
 
 def salesforce_row(rng: Random, prop: Property, number: int) -> Row:
-    """Return one record of product_property_c, with an id made of a number below 62**7."""
+    """Return one record of product_property_c, with an id of 18 characters."""
     return {
-        "id": salesforce_id(number),
+        "id": f"a0BUX{number:013d}",
         "name": prop.name,
         "created_date": prop.created,
         "last_modified_date": prop.modified,
@@ -330,15 +329,6 @@ def salesforce_row(rng: Random, prop: Property, number: int) -> Row:
         "snappt_property_id_c": str(prop.id),
         "reverse_etl_id_c": f"prop_{prop.id}",
     } | product_cells(prop.salesforce, "salesforce_columns")
-
-
-def salesforce_id(number: int) -> str:
-    """Return 18 characters: a case-sensitive id of 15 and Salesforce's checksum of its case."""
-    base_62 = digits + ascii_uppercase + ascii_lowercase
-    short = "a0BUX000" + "".join(base_62[number // 62**place % 62] for place in range(7))
-    chunks = (short[start : start + 5] for start in (0, 5, 10))
-    sums = (sum(2**n for n, letter in enumerate(chunk) if letter.isupper()) for chunk in chunks)
-    return short + "".join((ascii_uppercase + "012345")[checksum] for checksum in sums)
 
 
 def product_cells(states: dict[str, State], columns: str) -> Row:
