@@ -72,7 +72,12 @@ OPERATORS = (
     (r"(?<= if )(?=[^{%\n]* else )", "not "),
 )
 # Mutants that change nothing, as they are printed, and why.
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT = {
+    f"product_property_feature_{view}: where not has_feature_row: where → where true or": (
+        "only fewer rows for the guard, which counts none of the others"
+    )
+    for view in ("sync", "recent")
+}
 
 
 class Mutant(NamedTuple):
@@ -80,18 +85,21 @@ class Mutant(NamedTuple):
 
     file: Path  # in the project
     before: str
-    after: str
-    place: int  # where the change begins
+    start: int
+    old: str
+    new: str
 
     @property
     def change(self) -> str:
-        """The line before and after, as EQUIVALENT names it."""
-        begin = self.before.rfind("\n", 0, self.place + 1) + 1
-        old, new = (text[begin:].partition("\n")[0] for text in (self.before, self.after))
-        return f"{old.strip()} → {new.strip()}"
+        """The line and its change, as EQUIVALENT names it; two lines if the first is one word."""
+        begin = self.before.rfind("\n", 0, self.start + 1) + 1
+        first, second = [*self.before[begin:].split("\n"), ""][:2]
+        line = first if " " in first.strip() else f"{first} {second.strip()}"
+        return f"{self.file.stem}: {line.strip()}: {self.old.strip()} → {self.new.strip()}"
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.before[: self.place].count(chr(10)) + 1}: {self.change}"
+        *lines, last = self.before[: self.start].split("\n")
+        return f"{self.change} ({len(lines) + 1}:{len(last) + 1})"
 
 
 def mutants(project: Path) -> Iterator[Mutant]:
@@ -106,8 +114,7 @@ def mutants(project: Path) -> Iterator[Mutant]:
                     new = text[slice(*match.span("argument"))].strip()
                 else:
                     new = match.expand(replacement) if replacement else OPPOSITE.get(match[0], "")
-                after = text[:start] + new + text[end:]
-                yield Mutant(file.relative_to(project), text, after, start)
+                yield Mutant(file.relative_to(project), text, start, text[start:end], new)
 
 
 def tests_of(mutant: Mutant) -> str:
@@ -179,7 +186,8 @@ def judge(mutant: Mutant, built: Path) -> str:
     shutil.copytree(built, folder)
     os.chdir(folder)
     if not (child := os.fork()):
-        mutant.file.write_text(mutant.after, encoding="utf-8")
+        rest = mutant.before[mutant.start + len(mutant.old) :]
+        mutant.file.write_text(mutant.before[: mutant.start] + mutant.new + rest, encoding="utf-8")
         Path("killer").write_text(killer(mutant), encoding="utf-8")
         os._exit(0)
     os.waitpid(child, 0)

@@ -2,8 +2,8 @@
 with differences as (
     select * from {{ ref('int_product_properties_compared') }}
     where
-        is_mismatched
-        or not has_feature_row
+        not has_feature_row
+        or is_mismatched
         or sync_exception is not null
 ),
 
