@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from databricks.sql.exc import ServerOperationError
@@ -51,12 +52,10 @@ def offered(databricks: Databricks) -> Rows:
     return rows
 
 
-@pytest.fixture(scope="module")
-def databricks(
-    empty_project: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Databricks]:
-    """Yield Databricks without any table."""
-    with Databricks(empty_project.path, tmp_path_factory.mktemp("faults")) as databricks:
+@pytest.fixture
+def databricks(empty_project: Project, tmp_path: Path) -> Iterator[Databricks]:
+    """Yield Databricks without any table, to each test its own: every run makes it slower."""
+    with Databricks(empty_project.path, tmp_path) as databricks:
         yield databricks
 
 
@@ -67,7 +66,7 @@ def clean_run(databricks: Databricks, world: str, arguments: tuple[str, ...] = V
     return databricks.sent("")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def wanted(databricks: Databricks) -> dict[str, Rows]:
     """Return what Census is offered in either world."""
     rows = {}
