@@ -1,14 +1,6 @@
 -- By creation, not by last modification: every sync modifies what it touches, so a window over
 -- modifications would feed itself.
-with differences as (
-    select * from {{ ref('int_product_properties_compared') }}
-    where
-        not has_feature_row
-        or is_mismatched
-        or sync_exception is not null
-),
-
-{{ guard_ctes('differences', ref('int_salesforce_totals')) }}
+with {{ guard_ctes(ref('int_product_properties_compared'), ref('int_salesforce_totals')) }}
 
 select
     {{ census_expressions() | join(',\n    ') }}
