@@ -58,12 +58,12 @@ fuzz: setup  ## 5,000 generated states of the sources against tests/python/suppo
 	pytest tests/python/models/test_oracle.py --hypothesis-profile=fuzz --dist=load --maxschedchunk=1
 
 mutants: setup  ## break models and macros one place at a time and check that a test fails
-	python tests/python/mutants.py
+	PYTHONWARNINGS=ignore:resource_tracker python tests/python/mutants.py
 
 bench: setup  ## measure one read and one hour beside the naive query, into docs/benchmark.md
 	python benchmark/bench.py --page docs/benchmark.md
 
-# sqlfluff's processes never release the locks that dbt made, which Python would warn of.
+# Processes that sqlfluff and the mutants fork never release the locks that dbt made, which Python would warn of.
 lint: setup
 	dbt --warn-error parse --no-partial-parse
 	dbt-bouncer run

@@ -231,7 +231,7 @@ def main() -> int:
             outcomes[by.partition(":")[0] or "survived"] += 1
     print(f"{len(chosen)} of {len(every)} mutants: {dict(outcomes)}")
     stale = EQUIVALENT.keys() - {mutant.change for mutant in every}
-    print("\n".join(f"No longer a mutant: {text}" for text in stale))
+    print(*(f"No longer a mutant: {text}\n" for text in stale), sep="", end="")
     return 1 if stale or outcomes["survived"] else 0
 
 
