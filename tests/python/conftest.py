@@ -37,10 +37,10 @@ def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="session")
 def incident(empty_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the incident, seeded and built. Tests that change it take `loop` instead."""
-    built = Path(os.environ.get("BUILT_INCIDENT", "none"))  # of a mutant, whose tests are many
-    source = built if built.exists() else empty_project.path
+    built = os.environ.get("BUILT_INCIDENT")  # a mutant's own build
+    source = Path(built or empty_project.path)
     project = copy_of(source, tmp_path_factory.mktemp("incident") / "project")
-    if source is not built:
+    if not built:
         assert project.dbt("seed", *INCIDENT).success, project.output
         assert project.dbt("build", *INCIDENT).success, project.output
     return project

@@ -33,7 +33,7 @@ INCIDENT = ("--vars", "as_of_date: 2025-11-21")
 BUILD = ("--log-level", "none", "--log-level-file", "none", "--no-print", "build", "--fail-fast")
 AFFECTED = ("--select", "state:modified+", "--state", "state")
 PYTEST = ["--exitfirst", "--numprocesses=0", "--hypothesis-profile=mutants"]
-# What finds most in models and data tests within some seconds.
+# These find most in models and data tests within some seconds.
 MODELS = ("test_bad_rows|every_data_test", "dates and waves")
 # The tests that run models or macros. The others only read what a build has written.
 RUNS = "models/|census_config|project"
@@ -117,10 +117,7 @@ def mutants(project: Path) -> Iterator[Mutant]:
 
 
 def tests_of(mutant: Mutant) -> str:
-    """Return a pattern of the tests that name the file's model, a macro or a text of it.
-
-    A test also names what a function names that it calls.
-    """
+    """Return a pattern of the tests that name the model, a macro or a text, or call what does."""
     macros = re.findall(r"{% (?:macro|test) (?:duckdb__|default__)?(\w+)", mutant.before)
     words = {name for name in {mutant.file.stem, *macros} if "_" in name}
     words |= {text[:25] for text in re.findall(r"[A-Za-z][A-Za-z ,`]{20,}", mutant.before)}
@@ -184,11 +181,13 @@ def judge(mutant: Mutant, built: Path) -> str:
     shutil.rmtree(folder)
     shutil.copytree(built, folder)
     os.chdir(folder)
+    rest = mutant.before[mutant.start + len(mutant.old) :]
+    mutant.file.write_text(mutant.before[: mutant.start] + mutant.new + rest, encoding="utf-8")
     if not (child := os.fork()):
-        rest = mutant.before[mutant.start + len(mutant.old) :]
-        mutant.file.write_text(mutant.before[: mutant.start] + mutant.new + rest, encoding="utf-8")
-        Path("killer").write_text(killer(mutant), encoding="utf-8")
-        os._exit(0)
+        try:
+            Path("killer").write_text(killer(mutant), encoding="utf-8")
+        finally:
+            os._exit(0)  # else the child would go on as the pool's process
     os.waitpid(child, 0)
     found = Path("killer")
     return found.read_text(encoding="utf-8") if found.exists() else "dbt: does not end"

@@ -109,6 +109,13 @@ def table(page: str, name: str) -> list[list[str]]:
     ]
 
 
+def rows_of_analyses(project: Project, *names: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows that analyses show, by name."""
+    shown = project.dbt("show", "--select", *names, "--limit", "-1")
+    assert shown.success, project.output
+    return {each.node.name: rows_of(each.agate_table) for each in shown.result.results}
+
+
 def missing(text: str, facts: str) -> list[str]:
     """Return the facts, one a line, that a text does not hold."""
     return [fact for fact in facts.strip().splitlines() if fact not in text]
@@ -209,8 +216,7 @@ Cause Wrong products Wrong Edited in Salesforce Fraud Detection 40 40
     assert {row["property_name"] for row in rows} == shown
 
     loop.query(f"update {MARTS}.feature_sync_guard set built_at = timestamp '2025-11-20'")
-    shown = loop.dbt("show", "--select", "verdict", "offered_to_census", "--limit", "-1")
-    found = {each.node.name: rows_of(each.agate_table) for each in shown.result.results}
+    found = rows_of_analyses(loop, "verdict", "offered_to_census")
     assert found["verdict"][0]["is_tripped"]
     assert found["verdict"][0]["verdict"].startswith("The last build began at 2025-11-20 00:00 UTC")
     offered = {row["relation"]: row["offered"] for row in found["offered_to_census"]}
@@ -235,9 +241,7 @@ def test_odd_times_an_empty_table_and_a_long_history(loop: Project) -> None:
             case when n = 51 then 400 else (n + 1) % 2 end, n = 101
         from range(200) as builds(n)
     """)
-    analyses = loop.dbt("show", "--select", "accuracy_by_day", "source_ages", "--limit", "-1")
-    assert analyses.success, loop.output
-    found = {each.node.name: rows_of(each.agate_table) for each in analyses.result.results}
+    found = rows_of_analyses(loop, "accuracy_by_day", "source_ages")
     builds = found["accuracy_by_day"]
     assert Counter(build["share_right"] for build in builds) == {0.999: 88, 0.6: 1, None: 1, 1: 1}
     assert builds[-1]["share_right"] == 1
@@ -395,7 +399,7 @@ def show(
     return browser.current_url
 
 
-# What sticks out on the right, and figures that are hidden.
+# It returns what sticks out on the right, and the figures that are hidden.
 CUT_OFF = """
     const edge = document.documentElement.clientWidth;
     const outside = [...document.querySelectorAll('body *:not(.skip)')].filter(
