@@ -97,10 +97,10 @@ def rows_of(table: Table) -> list[Row]:
     return [dict(zip(names, map(plain, row.values()), strict=True)) for row in table.rows]
 
 
-def read(show: Show, *what: str) -> list[Row]:
-    """Return the rows of one analysis or inline query."""
-    (table,) = show(*what).values()
-    return rows_of(table)
+def read(show: Show, *names: str) -> list[list[Row]]:
+    """Return the rows of each of some analyses, which one command reads."""
+    tables = show("--select", *names)
+    return [rows_of(tables[name]) for name in names]
 
 
 def plain(value: object) -> object:

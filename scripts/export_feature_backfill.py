@@ -29,34 +29,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dbt_reader import Row, Show, Stop, as_text, make_parser, open_warehouse, read, run
+from mapping import PRODUCTS
 
 BATCHES = "feature_backfill_batches"
 BATCH = r"feature_backfill_batch_\d{3,}_records_\d+-\d+\.csv"
 OURS = re.compile(rf"feature_backfill_\d{{8}}\.csv|{BATCHES}(/{BATCH})?")
-# Salesforce refuses an empty checkbox, although the replica has NULL for rows older than the field.
-BACKFILL = """
-    select
-        backfill.batch_number,
-        cast(at_build.created_at as date) as created_on,
-        backfill.snappt_property_id_c,
-        backfill.reverse_etl_id_c
-        {%- for product in product_features() %},
-        {%- if undo %}
-        coalesce(at_build.current_{{ product.flag }}, false) as {{ product.flag }}
-        {%- for date in [product.start_date, product.updated_date] %},
-        cast(at_build.current_{{ date }} as {{ var('feature_date_type') }}) as {{ date }}
-        {%- endfor %}
-        {%- else %}
-        backfill.{{ product.flag }},
-        backfill.{{ product.start_date }},
-        backfill.{{ product.updated_date }}
-        {%- endif %}
-        {%- endfor %}
-    from {{ ref('product_property_feature_backfill') }} as backfill
-    left join {{ ref('int_product_properties_at_build') }} as at_build
-        on backfill.reverse_etl_id_c = at_build.reverse_etl_id_c
-    order by backfill.batch_number, backfill.reverse_etl_id_c
-"""
+FIELDS = (
+    *("snappt_property_id_c", "reverse_etl_id_c"),
+    *(column for product in PRODUCTS for column in product.salesforce_columns),
+)
 
 
 def check_folder(folder: Path) -> None:
@@ -73,10 +54,9 @@ def check_folder(folder: Path) -> None:
 
 def read_backfill(show: Show, undo: bool) -> list[Row]:
     """Return the rows in the order of batches and keys, or raise Stop."""
-    (guard,) = read(show, "--select", "verdict")
+    (guard,), rows = read(show, "verdict", "feature_backfill")
     if guard["is_tripped"]:
         raise Stop(f"Nothing was exported. {guard['verdict']}")
-    rows = read(show, "--inline", f"{{% set undo = {undo} %}}{BACKFILL}")
     if not rows:
         raise Stop(
             "The backfill is empty, so nothing was exported. Build it for the day to repair: "
@@ -91,15 +71,16 @@ def read_backfill(show: Show, undo: bool) -> list[Row]:
             f"The backfill is for {built}. Build {asked} first: "
             f"dbt build --vars 'as_of_date: {asked}'"
         )
-    return rows
+    current = {field: f"current_{field}" for field in FIELDS[2:] if undo}
+    return [row | {field: row[name] for field, name in current.items()} for row in rows]
 
 
 def write_csv(path: Path, rows: list[Row]) -> None:
     """Write the 23 fields of the rows below their names."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(list(rows[0])[2:])
-        writer.writerows(map(as_text, list(row.values())[2:]) for row in rows)
+        writer.writerow(FIELDS)
+        writer.writerows([as_text(row[field]) for field in FIELDS] for row in rows)
 
 
 def write_files(folder: Path, rows: list[Row]) -> str:

@@ -227,12 +227,12 @@ Cause Wrong products Wrong Edited in Salesforce Fraud Detection 40 40
 def test_odd_times_an_empty_table_and_a_long_history(loop: Project) -> None:
     """Shows the worst build of each day and the last; ignores infinity and future times."""
     times = "'2025-11-20', (now() + interval '2' day)::text, null, '20225-01-01', '-infinity'"
-    others = ", ".join(f"{product.feature_columns[2]} = null" for product in PRODUCTS[1:])
+    *others, last = (product.feature_columns[2] for product in PRODUCTS)
     history = f"{MARTS}.feature_accuracy_history"
     # Twice a day for 100 days: one wrong, then none; once 400 wrong, and once a tripped guard.
     loop.query(f"""
         update {SOURCE_TABLES["product_property_w_features"]}
-            set {others}, fraud_updated_at = ([{times}])[1 + rowid % 5]::timestamp;
+            set {" = null, ".join(others)} = null, {last} = ([{times}])[1 + rowid % 5]::timestamp;
         delete from {SOURCE_TABLES["product_property_c"]};
         delete from {history};
         insert into {history}
@@ -314,9 +314,9 @@ def test_figures_are_never_rounded_up_and_a_line_breaks_where_nothing_is_known()
 
 
 def test_a_page_of_two_builds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    builds = count()
-    monkeypatch.setattr(program, "read", lambda *_: [{"asked_day": "", "built_at": next(builds)}])
-    monkeypatch.setattr(program, "rows_of", lambda _: [FULL["build"]])
+    guards = ({"asked_day": "", "built_at": build} for build in count())
+    monkeypatch.setattr(program, "read", lambda *_: [[next(guards)], [FULL["build"]]])
+    monkeypatch.setattr(program, "rows_of", lambda _: [{}])
     table = SimpleNamespace(rows=[])
     with pytest.raises(Stop, match="dbt build replaced the marts meanwhile"):
         program.read_report(lambda _, *names: dict.fromkeys(names, table), None)
@@ -355,7 +355,6 @@ def test_whatever_dbt_throws_is_one_sentence(
     assert "Has dbt build run?" in sentence(empty_project)
     assert "cp profiles.yml.example" in sentence(incident, "--target", "nowhere")
     assert "There is no var nonsense." in sentence(incident, "--vars", "nonsense: 1")
-    assert "nonsense" in sentence(incident, "--vars", "nonsense")
     file = incident.path / "warehouse" / "crm.duckdb"
     script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
