@@ -6,24 +6,23 @@
             {% do syncs.update({graph.nodes[node_id].name: exposure}) %}
         {% endfor %}
     {% endfor %}
-    {% if relation not in syncs %}
-        {{ exceptions.raise_compiler_error("relation is '" ~ relation ~ "', expected one of " ~ syncs | sort | join(", ")) }}
-    {% endif %}
-    {% if source_connection_id is not integer or source_connection_id is boolean or source_connection_id < 1 %}
-        {{ exceptions.raise_compiler_error(
-            "source_connection_id is '" ~ source_connection_id ~ "', expected a whole number: the end of its address in Census"
-        ) }}
-    {% endif %}
-    {% if not modules.re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", activation_id | string) %}
-        {{ exceptions.raise_compiler_error(
-            "activation_id is '" ~ activation_id ~ "', expected words joined by _, such as glimmering_donkey"
-        ) }}
-    {% endif %}
-    {% for name, value in {"validate_only": validate_only, "paused": paused}.items() %}
-        {% if value is not boolean and not (name == "paused" and value is none) %}
-            {{ exceptions.raise_compiler_error(name ~ " is '" ~ value ~ "', expected true or false") }}
-        {% endif %}
+    {% set is_id = source_connection_id is integer and source_connection_id is not boolean and source_connection_id > 0 %}
+    {% set faults = [] %}
+    {% for name, value, is_right, expected in [
+        ("relation", relation, relation in syncs, "one of " ~ syncs | sort | join(", ")),
+        ("source_connection_id", source_connection_id, is_id, "a whole number: the end of its address in Census"),
+        (
+            "activation_id", activation_id, modules.re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", activation_id | string),
+            "words joined by _, such as glimmering_donkey"
+        ),
+        ("validate_only", validate_only, validate_only is boolean, "true or false"),
+        ("paused", paused, paused is boolean or paused is none, "true or false"),
+    ] if not is_right %}
+        {% do faults.append(name ~ " is '" ~ value ~ "', expected " ~ expected) %}
     {% endfor %}
+    {% if faults %}
+        {{ exceptions.raise_compiler_error(faults | join("\n")) }}
+    {% endif %}
 
     {% set table = ref(relation) %}
     {% set sync = syncs[relation].meta %}

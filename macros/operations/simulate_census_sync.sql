@@ -15,11 +15,15 @@
 
 {% macro duckdb__simulate_census_sync(relation, batch_number) %}
     {% set relations = census_relations() %}
+    {% set faults = [] %}
     {% if relation not in relations %}
-        {{ exceptions.raise_compiler_error("relation is '" ~ relation ~ "', expected one of " ~ relations | join(", ")) }}
+        {% do faults.append("relation is '" ~ relation ~ "', expected one of " ~ relations | join(", ")) %}
     {% endif %}
     {% if batch_number is not none and (relation != relations[2] or batch_number is not integer) %}
-        {{ exceptions.raise_compiler_error("batch_number is a whole number and goes with " ~ relations[2] ~ " only") }}
+        {% do faults.append("batch_number is a whole number and goes with " ~ relations[2] ~ " only") %}
+    {% endif %}
+    {% if faults %}
+        {{ exceptions.raise_compiler_error(faults | join("\n")) }}
     {% endif %}
     {% if not load_relation(ref(relation)) %}
         {{ exceptions.raise_compiler_error(ref(relation) ~ " does not exist yet: run `dbt build` first") }}

@@ -21,27 +21,29 @@ def test_update_keyed_on_the_sync_key(loop: Project) -> None:
         f"insert into {SALESFORCE} select * replace ('copy' as id) from {SALESFORCE}"
         f" where reverse_etl_id_c = '{rejected}'",
         f"update {SALESFORCE} set is_deleted = true where reverse_etl_id_c = '{deleted}'",
+        f"insert into {SALESFORCE} select * replace ('its copy' as id, true as is_deleted)"
+        f" from {SALESFORCE} where reverse_etl_id_c = '{plain}'",
         f"update {SALESFORCE} set fraud_detection_start_date_c = date '2020-01-01',"
-        f" reverse_etl_id_c = ' ' || reverse_etl_id_c where reverse_etl_id_c = '{plain}'",
+        f" reverse_etl_id_c = ' P' || reverse_etl_id_c[2:] where reverse_etl_id_c = '{plain}'",
+        f"update {BACKFILL} set reverse_etl_id_c = upper(reverse_etl_id_c)",
     ):
         loop.query(statement)
-    before = loop.query(f"from {SALESFORCE} where trim(reverse_etl_id_c) <> '{plain}' order by all")
+    is_plain = f"lower(trim(reverse_etl_id_c)) = '{plain}'"
+    others = f"from {SALESFORCE} where not ({is_plain}) or is_deleted order by all"
+    before = loop.query(others)
 
     assert simulate_sync(loop, f"relation: {BACKFILL_NAME}")
     assert "1 updated, 2 unmatched" in loop.output
     assert "1 rejected" in loop.output
     assert "3 dropped" in loop.output
 
-    after = loop.query(f"from {SALESFORCE} where trim(reverse_etl_id_c) <> '{plain}' order by all")
-    assert after == before
+    assert loop.query(others) == before
     expected = loop.query(
-        f"select cast(fraud_detection_updated_date_c as date) from {BACKFILL}"
-        f" where reverse_etl_id_c = '{plain}'"
+        f"select cast(fraud_detection_updated_date_c as date) from {BACKFILL} where {is_plain}"
     )
     changed = loop.query(
         "select fraud_detection_start_date_c, last_modified_date > timestamp '2026-01-01',"
-        f" fraud_detection_updated_date_c from {SALESFORCE}"
-        f" where trim(reverse_etl_id_c) = '{plain}'"
+        f" fraud_detection_updated_date_c from {SALESFORCE} where {is_plain} and not is_deleted"
     )
     assert changed == [(None, True, expected[0][0])]
 
@@ -67,8 +69,7 @@ def test_the_hourly_job_does_not_replace_an_unfinished_backfill(loop: Project) -
 
 def test_wrong_arguments_are_refused(incident: Project) -> None:
     before = incident.query(f"from {SALESFORCE} order by all")
-    assert not simulate_sync(incident, "{relation: product_property_c}")
-    assert "expected one of product_property_feature_sync" in incident.output
-    assert not simulate_sync(incident, "{relation: product_property_create, batch_number: 1}")
+    assert not simulate_sync(incident, "{relation: product_property_c, batch_number: 1}")
+    assert "relation is 'product_property_c', expected one of product_property_f" in incident.output
     assert "batch_number is a whole" in incident.output
     assert incident.query(f"from {SALESFORCE} order by all") == before
