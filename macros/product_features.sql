@@ -130,12 +130,3 @@
     {% endfor %}
     {{ return(columns) }}
 {% endmacro %}
-
-
-{% macro newest_update() -%}
-    greatest(
-        {%- for product in product_features() -%}
-        {{ product.source_prefix }}_updated_at{% if not loop.last %}, {% endif %}
-        {%- endfor -%}
-    )
-{%- endmacro %}

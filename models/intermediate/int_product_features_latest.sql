@@ -1,5 +1,6 @@
 -- One row per property: of several feature rows the one with the newest update. The rows are
 -- scanned three times, because DuckDB would materialize a CTE that is used again.
+{%- set largest_first = ' desc nulls last,\n                features.' %}
 with duplicate_ids as (
     select property_id
     from {{ ref('stg_sfdc_dbx__product_features') }}
@@ -12,17 +13,12 @@ with duplicate_ids as (
 ranked as (
     select
         features.property_id,
-        {%- for column in feature_columns() %}
-        features.{{ column }},
-        {%- endfor %}
+        features.{{ feature_columns() | join(',\n        features.') }},
         row_number() over (
             partition by features.property_id
             order by
-                {{ newest_update() }} desc nulls last,
-                {%- for column in feature_columns() %}
-                features.{{ column }} desc nulls last
-                {%- if not loop.last %},{% endif %}
-                {%- endfor %}
+                greatest({{ freshness_columns('sfdc_dbx') | join(', ') }}) desc nulls last,
+                features.{{ feature_columns() | join(largest_first) }} desc nulls last
         ) as recency
     from {{ ref('stg_sfdc_dbx__product_features') }} as features
     inner join duplicate_ids on features.property_id = duplicate_ids.property_id

@@ -3,6 +3,7 @@
 -- or computed twice (Spark).
 {%- set columns = ['salesforce_id', 'last_modified_at', 'created_at', 'property_name'] %}
 {%- do columns.extend(census_columns()) %}
+{%- set largest_first = ' desc nulls last,\n                records.' %}
 with repeated_records as (
     select salesforce_id
     from {{ ref('base_salesforce__product_properties') }}
@@ -22,17 +23,12 @@ duplicate_sync_keys as (
 -- Nobody knows which row of a repeated record is right: one of them represents it.
 ranked_repeats as (
     select
-        {%- for column in columns %}
-        records.{{ column }},
-        {%- endfor %}
+        records.{{ columns | join(',\n        records.') }},
         row_number() over (
             partition by records.salesforce_id
             order by
                 records.last_modified_at desc nulls last,
-                {%- for column in columns[2:] %}
-                records.{{ column }} desc nulls last
-                {%- if not loop.last %},{% endif %}
-                {%- endfor %}
+                records.{{ columns[2:] | join(largest_first) }} desc nulls last
         ) as rank_of_row
     from {{ ref('stg_salesforce__product_properties') }} as records
     inner join repeated_records on records.salesforce_id = repeated_records.salesforce_id
@@ -40,9 +36,7 @@ ranked_repeats as (
 
 final as (
     select
-        {%- for column in columns %}
-        records.{{ column }},
-        {%- endfor %}
+        records.{{ columns | join(',\n        records.') }},
         case
             when records.reverse_etl_id_c is null then 'blank_sync_key'
             when records.has_unusual_sync_key then 'unusual_sync_key'

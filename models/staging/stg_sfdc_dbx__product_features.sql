@@ -10,7 +10,7 @@ renamed as (
         {%- set prefix = product.source_prefix %}
 
         -- {{ product.name }}
-        cast({{ prefix }}_enabled as boolean) as {{ prefix }}_enabled,
+        {{ prefix }}_enabled,
         cast({{ prefix }}_enabled_at as {{ dbt.type_timestamp() }}) as {{ prefix }}_enabled_at,
         cast({{ prefix }}_updated_at as {{ dbt.type_timestamp() }}) as {{ prefix }}_updated_at
         {%- if not loop.last %},{% endif %}

@@ -18,7 +18,7 @@ renamed as (
         {%- for product in product_features() %}
 
         -- {{ product.name }}
-        cast({{ product.flag }} as boolean) as {{ product.flag }},
+        {{ product.flag }},
         cast({{ product.start_date }} as {{ dbt.type_timestamp() }}) as {{ product.start_date }},
         cast({{ product.updated_date }} as {{ dbt.type_timestamp() }}) as {{ product.updated_date }}
         {%- if not loop.last %},{% endif %}
