@@ -3,11 +3,7 @@
     {% if source_name == "salesforce" %}
         {{ return([optional_column("salesforce_loaded_at_column")]) }}
     {% endif %}
-    {% set columns = [] %}
-    {% for product in product_features() %}
-        {% do columns.append(product.source_prefix ~ "_updated_at") %}
-    {% endfor %}
-    {{ return(columns) }}
+    {{ return(feature_columns(["updated_at"])) }}
 {% endmacro %}
 
 

@@ -121,10 +121,10 @@
 {%- endmacro %}
 
 
-{% macro feature_columns() %}
+{% macro feature_columns(suffixes=["enabled", "enabled_at", "updated_at"]) %}
     {% set columns = [] %}
     {% for product in product_features() %}
-        {% for suffix in ["enabled", "enabled_at", "updated_at"] %}
+        {% for suffix in suffixes %}
             {% do columns.append(product.source_prefix ~ "_" ~ suffix) %}
         {% endfor %}
     {% endfor %}

@@ -14,7 +14,7 @@
 
 {% macro default__columns_of(catalog, tables) %}
     {% set found = [] %}
-    {# hive_metastore has no information_schema. #}
+    {# hive_metastore has no information_schema; in that of Unity Catalog names are in lower case. #}
     {% for table in tables if catalog == "hive_metastore" %}
         {% set relation = adapter.get_relation(table.database, table.schema, table.identifier) %}
         {% for column in adapter.get_columns_in_relation(relation) if relation %}
@@ -26,7 +26,7 @@
             {% for table in tables %}
             select '{{ table }}', column_name, full_data_type, ordinal_position
             from {{ adapter.quote(catalog) }}.information_schema.columns
-            where lower(table_schema) = '{{ table.schema | lower }}' and lower(table_name) = '{{ table.identifier | lower }}'
+            where table_schema = '{{ table.schema | lower }}' and table_name = '{{ table.identifier | lower }}'
             {{ "union all" if not loop.last }}
             {% endfor %}
             order by 1, 4

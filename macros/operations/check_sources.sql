@@ -15,7 +15,7 @@
             prefix ~ "_enabled": "boolean", prefix ~ "_enabled_at": "time", prefix ~ "_updated_at": "time"
         }) %}
     {% endfor %}
-    {% set properties = {"id": "text", "name": "text", "created_at": "time", "updated_at": "time"} %}
+    {% set properties = {"id": "text", "name": "text", "updated_at": "time"} %}
     {% for column in optional_columns("rds") %}
         {% do properties.update({column: "boolean or time"}) %}
     {% endfor %}

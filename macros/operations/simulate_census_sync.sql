@@ -95,31 +95,21 @@
         from census_run
         where outcome = 'created'
     {% endset %}
-    {% set count_outcomes %}
-        select
-            count(*) filter (where outcome = 'updated'),
-            count(*) filter (where outcome = 'created'),
-            count(*) filter (where outcome = 'unmatched'),
-            count(*) filter (where outcome = 'rejected'),
-            count(*) filter (where outcome = 'dropped')
-        from census_run
-    {% endset %}
 
     {% do run_query(copy_rows) %}
     {% do run_query(update_records) %}
     {% do run_query(create_records) %}
-    {% set counts = run_query(count_outcomes).rows[0] %}
+    {% set counts = {} %}
+    {% for outcome, rows in run_query("select outcome, count(*) from census_run group by outcome").rows %}
+        {% do counts.update({outcome: with_separators(rows)}) %}
+    {% endfor %}
     {# A run-operation ends with a rollback unless it says otherwise. #}
     {% do run_query("commit") %}
-    {% set numbers = [] %}
-    {% for count in counts.values() %}
-        {% do numbers.append(with_separators(count)) %}
-    {% endfor %}
     {% do print(
         "Simulated sync of " ~ relation ~ (", batch " ~ batch_number if batch_number is not none else "") ~ ": "
-        ~ numbers[0] ~ " updated, " ~ (numbers[1] ~ " created, " if creates else "")
-        ~ numbers[2] ~ " unmatched (no such sync key in Salesforce), "
-        ~ numbers[3] ~ " rejected (sync key twice in Salesforce), "
-        ~ numbers[4] ~ " dropped (no sync key, or sync key twice in the relation)"
+        ~ counts.get("updated", 0) ~ " updated, " ~ (counts.get("created", 0) ~ " created, " if creates else "")
+        ~ counts.get("unmatched", 0) ~ " unmatched (no such sync key in Salesforce), "
+        ~ counts.get("rejected", 0) ~ " rejected (sync key twice in Salesforce), "
+        ~ counts.get("dropped", 0) ~ " dropped (no sync key, or sync key twice in the relation)"
     ) %}
 {% endmacro %}

@@ -44,7 +44,6 @@ unmatched_ids as (
         max(in_salesforce) as salesforce_ids,
         regexp_replace(lower(property_id), '^{{ var("sync_key_prefix") | lower }}', '') as id
     from all_ids
-    where property_id is not null
     group by property_id
     having max(in_salesforce) + max(in_features) + max(in_application) < 3
 ),

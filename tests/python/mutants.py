@@ -33,11 +33,10 @@ INCIDENT = ("--vars", "as_of_date: 2025-11-21")
 BUILD = ("--log-level", "none", "--log-level-file", "none", "--no-print", "build", "--fail-fast")
 AFFECTED = ("--select", "state:modified+", "--state", "state")
 PYTEST = ["--exitfirst", "--numprocesses=0", "--hypothesis-profile=mutants"]
+PYTEST += [f"tests/python/{place}" for place in ("models", "deployment", "programs/test_report.py")]
 # These find most in models and data tests within some seconds.
 MODELS = ("test_bad_rows|every_data_test", "dates and waves")
-# The tests that run models or macros. The others only read what a build has written.
-RUNS = "models/|census_config|project"
-ON_DATABRICKS, NEVER = 10, 100
+ON_DATABRICKS = 10
 # Comments, quoted text and assignments stay as they are.
 LEFT_ALONE = r"""{#.*?#}|--[^\n]*|"[^"]*"|'[^']*'|{%-? set \w+ ="""
 OPPOSITE = {
@@ -56,7 +55,7 @@ OPERATORS = (
     (r"(?<= )(<>|!=|==|=|<=|>=|<|>)(?= )", ""),
     (r"\b(greatest|least|min|max|ceil)(?=\()", ""),
     (rf"\b(coalesce|greatest|least)\({ARGUMENT},{PARENTHESES}\)", ""),
-    (rf"\b(cast|try_cast)\({ARGUMENT} as {PARENTHESES}\)", ""),
+    (rf"\b(cast|try_cast)\((?!null){ARGUMENT} as {PARENTHESES}\)", ""),
     (rf"(?<!macro )\b(lower|strip_blanks|clean_id)\({ARGUMENT}\)", ""),
     (r"\bcount\((?!\*)[^()]+\)", "count(*)"),
     (r"\bis distinct from\b", "<>"),
@@ -132,16 +131,16 @@ class Tests:
 
     def __init__(self, mutant: Mutant, is_in_models: bool) -> None:
         """Take the mutant, and whether a model or a data test depends on it."""
-        self.order, self.failed = [*MODELS * is_in_models, tests_of(mutant), RUNS], ""
+        self.order, self.failed = [*MODELS * is_in_models, tests_of(mutant), ""], ""
 
     def turn(self, test: pytest.Item) -> int:
-        """Return when a test is run: last if it is on Databricks, from NEVER on not at all."""
-        turns = [n for n, names in enumerate(self.order) if re.search(names, test.nodeid)]
-        return [*turns, NEVER][0] + ON_DATABRICKS * ("databricks" in test.nodeid)
+        """Return when a test is run: last if it is on Databricks."""
+        turns = (n for n, names in enumerate(self.order) if re.search(names, test.nodeid))
+        return next(turns) + ON_DATABRICKS * ("databricks" in test.nodeid)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Sort the tests, without those that only read what others build."""
-        items[:] = sorted((test for test in items if self.turn(test) < NEVER), key=self.turn)
+        """Sort the tests."""
+        items.sort(key=self.turn)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the name of a failed test."""

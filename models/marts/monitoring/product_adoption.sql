@@ -39,8 +39,7 @@ final as (
         case when is_total = 1 then 'all' else coalesce(started_month, 'unknown') end
             as started_month,
         properties_on,
-        cast(properties_on as double) / max(all_properties) over (partition by product)
-            as share_of_properties,
+        properties_on / max(all_properties) over (partition by product) as share_of_properties,
         newly_on_7_days,
         newly_on_30_days,
         newly_on_90_days

@@ -34,7 +34,9 @@ from source_tables import SEED_TYPES, SOURCE_TABLES
 def test_mapping_contracts_and_document_agree(incident: Project) -> None:
     """A column that the features table has and the mapping lacks is a forgotten product."""
     compiled = incident.dbt("compile", "--select", *CENSUS_RELATIONS, *INCIDENT).result
-    for relation, model in ((run.node.name, run.node) for run in compiled):
+    nodes = {run.node.name: run.node for run in compiled}
+    for relation in CENSUS_RELATIONS:
+        model = nodes[relation]
         extra = {BACKFILL: ["batch_number"], CREATE: ["name"]}.get(relation, [])
         documented = [*CENSUS_COLUMNS, *extra]
         built = incident.query(f"describe crm.sfdc_dbx.{relation}")

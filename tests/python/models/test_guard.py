@@ -107,7 +107,7 @@ def test_an_emptied_replica_until_it_is_repaired(engine: Engine) -> None:
     assert offered(engine) == NOTHING
     assert engine.query(events) == before  # an empty replica would close every difference
     approved = re.search(r"approve these numbers: dbt (build) (--vars) '(.*?)'", said(engine))
-    assert "approved_creations: 17452" in approved[3]
+    assert approved[3] == "{as_of_date: 2025-11-21, approved_creations: 17452}"
     tripped = failures(engine.dbt("test", "--select", GUARD_TEST, PROOF, *INCIDENT))
     assert said(engine).count("The guard is tripped and nothing is offered") == 2
     create_table(engine, SALESFORCE, select(SALESFORCE))
@@ -139,6 +139,8 @@ def test_the_next_build_offers_another_wave(loop: Project) -> None:
         assert loop.dbt("run", "--select", "feature_sync_guard", SYNC, *wave).success, loop.output
         assert "2,815 of 17,102 Salesforce records differ and can be synced; 4 are" in said(loop)
         assert "sync_max_rows applies to this build only" in said(loop)
+        assert "Next: let Census sync product_property_feature_sync" in said(loop)
+        assert "records cannot be synced" not in said(loop)
         waves.append({*loop.query(keys)})
         assert len(waves[-1]) == 4
         assert waves[-1] < mismatched

@@ -46,20 +46,21 @@ def test_every_fault_of_the_sources_stops_a_build_before_anything_is_written(
     engine: Engine,
 ) -> None:
     """Catalog, table and column: each fault names its var and what to do."""
-    create_table(engine, "crm.faulty.properties", "select 1 as id, 'a' as name, true as created_at")
+    create_table(engine, "crm.faulty.properties", "select 1 as id, true as updated_at")
     variables = (
         "{rds_catalog: crm, rds_schema: faulty, rds_deleted_column: gone, features_schema: none,"
         " salesforce_catalog: locked}"
     )
     assert not engine.dbt("build", "--vars", variables).success
     for fault in (
-        "created_at: is boolean, expected date or timestamp",
-        "updated_at: missing: add the column to the table",
+        "updated_at: is boolean, expected date or timestamp",
+        "name: missing: add the column to the table",
         "gone: missing: check the var rds_deleted_column, or set it to none",
         "does not exist or may not be read: check the vars features_catalog and features_schema",
         "5 fault(s) in the sources:",
     ):
         assert fault in engine.output
+    assert ("or run `dbt seed` first" in engine.output) == isinstance(engine, Project)
     if isinstance(engine, Databricks):
         assert "the catalog locked may not be read: ask for USE CATALOG" in engine.output
         assert not engine.sent("create|alter|drop|comment|grant")

@@ -138,3 +138,5 @@ def test_a_backfill_that_nobody_should_send_is_not_exported(
     assert "The backfill is empty, so nothing was exported." in refusal()
     loop.query("update crm.sfdc_dbx.feature_sync_guard set is_tripped = true")
     assert "Nothing was exported. The guard is tripped" in refusal()
+    loop.query("delete from crm.sfdc_dbx.feature_sync_guard")
+    assert "Nothing was exported. The guard has no verdict" in refusal()
