@@ -14,5 +14,5 @@ with counts as (
 
 select * from counts
 where
-    listed is distinct from compared
+    listed <> compared
     or listed is distinct from summarised

@@ -94,7 +94,8 @@ class Mutant(NamedTuple):
         begin = self.before.rfind("\n", 0, self.start + 1) + 1
         first, second = [*self.before[begin:].split("\n"), ""][:2]
         line = first if " " in first.strip() else f"{first} {second.strip()}"
-        return f"{self.file.stem}: {line.strip()}: {self.old.strip()} → {self.new.strip()}"
+        old, new = (" ".join(text.split()) for text in (self.old, self.new))
+        return f"{self.file.stem}: {line.strip()}: {old} → {new}"
 
     def __str__(self) -> str:
         *lines, last = self.before[: self.start].split("\n")

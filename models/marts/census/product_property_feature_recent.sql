@@ -6,7 +6,7 @@ select
     {{ census_expressions() | join(',\n    ') }}
 from {{ ref('int_product_properties_compared') }}
 where
-    cast(created_at as date) >= {{ as_of_date() }} - interval '{{ var("recent_days") }}' day
-    and cast(created_at as date) <= {{ as_of_date() }}
+    cast(created_at as date)
+    between {{ as_of_date() }} - interval '{{ var("recent_days") }}' day and {{ as_of_date() }}
     and sync_exception is null
     and {{ guard_is_open(live=true) }}
