@@ -1,9 +1,5 @@
 -- One row per Salesforce record and product.
-with properties as (
-    select * from {{ ref('int_product_properties_at_build') }}
-),
-
-unpivoted as (
+with unpivoted as (
     {% for product in product_features() -%}
     select
         salesforce_id,
@@ -21,7 +17,7 @@ unpivoted as (
         current_{{ product.start_date }} as started_at_in_salesforce,
         current_{{ product.updated_date }} as updated_at_in_salesforce,
         {{ mismatch_kind(product) | indent(8) }} as mismatch_kind
-    from properties
+    from {{ ref('int_product_properties_at_build') }}
     {%- if not loop.last %}
 
     union all

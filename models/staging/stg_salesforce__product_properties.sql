@@ -1,6 +1,2 @@
-with records as (
-    select * from {{ ref('base_salesforce__product_properties') }}
-)
-
-select * from records
+select * from {{ ref('base_salesforce__product_properties') }}
 where not is_deleted
