@@ -62,6 +62,7 @@ guard_max_update_share (0.25)
 guard_max_create_share (0.1)
 1,756 of 1,756 flags that are on in Salesforce would be switched off, a larger share than guard_max
 guard_max_switch_off_share (0.05)
+After a wrong mass sync the damage is in Salesforce instead
 """,
     ),
 ]

@@ -98,7 +98,7 @@ def test_other_sources_give_the_same_result(engine: Engine) -> None:
     other = ("--target", "dev") if on_databricks else ()
     variables = (
         "{as_of_date: 2025-11-21, salesforce_catalog: crm, salesforce_schema: other,"
-        " features_schema: other, rds_catalog: crm, rds_schema: other, salesforce_deleted_column:"
+        " features_schema: other, rds_catalog: crm, rds_schema: Other, salesforce_deleted_column:"
         f" none, salesforce_loaded_at_column: none,"
         f" rds_deleted_column: {'gone_at' if on_databricks else 'is_gone'}}}"
     )
