@@ -10,8 +10,7 @@
 {%- set loaded_at = optional_column('salesforce_loaded_at_column') or 'null' %}
 {%- do tables.append(('Salesforce replica', node.relation_name, loaded_at, node.freshness)) %}
 {%- elif node.source_name == 'sfdc_dbx' %}
-{%- set newest = 'greatest(' ~ freshness_columns('sfdc_dbx') | join(', ') ~ ')' %}
-{%- do tables.append(('Features table', node.relation_name, newest, node.freshness)) %}
+{%- do tables.append(('Features table', node.relation_name, newest_update(), node.freshness)) %}
 {%- endif %}
 {%- endfor %}
 with ages as (

@@ -2,7 +2,7 @@
    does not replace it in the middle of a repair. #}
 {% macro backfill_date() %}
     {% set at_build = ref("int_product_properties_at_build") %}
-    {% if var("as_of_date") or not execute or not load_relation(this) %}
+    {% if var("as_of_date") or not execute or not load_relation(this) or not load_relation(at_build) %}
         {{ return(as_of_date()) }}
     {% endif %}
     {% set select_unfinished %}

@@ -1,9 +1,7 @@
 {# The columns that say when the rows of a source were last written. #}
 {% macro freshness_columns(source_name) %}
-    {% if source_name == "salesforce" %}
-        {{ return([optional_column("salesforce_loaded_at_column")]) }}
-    {% endif %}
-    {{ return(feature_columns(["updated_at"])) }}
+    {% set salesforce = [optional_column("salesforce_loaded_at_column")] %}
+    {{ return(salesforce if source_name == "salesforce" else feature_columns(["updated_at"])) }}
 {% endmacro %}
 
 

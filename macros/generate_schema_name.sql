@@ -7,7 +7,7 @@
 {# dbt's own rule, but only production targets may write to the schemas that Census reads. The seeds that replace
    source tables take their schema as it is written. #}
 {% macro generate_schema_name(custom_schema_name, node) %}
-    {% if node.config.meta.rows %}
+    {% if node.resource_type == "seed" and node.config.meta.rows %}
         {{ return(custom_schema_name) }}
     {% endif %}
 

@@ -130,3 +130,8 @@
     {% endfor %}
     {{ return(columns) }}
 {% endmacro %}
+
+
+{% macro newest_update() -%}
+    greatest({{ feature_columns(["updated_at"]) | join(", ") }})
+{%- endmacro %}

@@ -71,8 +71,9 @@ def read_backfill(show: Show, undo: bool) -> list[Row]:
             f"The backfill is for {built}. Build {asked} first: "
             f"dbt build --vars 'as_of_date: {asked}'"
         )
-    current = {field: f"current_{field}" for field in FIELDS[2:] if undo}
-    return [row | {field: row[name] for field, name in current.items()} for row in rows]
+    if undo:
+        rows = [row | {field: row[f"current_{field}"] for field in FIELDS[2:]} for row in rows]
+    return rows
 
 
 def write_csv(path: Path, rows: list[Row]) -> None:

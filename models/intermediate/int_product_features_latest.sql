@@ -17,7 +17,7 @@ ranked as (
         row_number() over (
             partition by features.property_id
             order by
-                greatest({{ freshness_columns('sfdc_dbx') | join(', ') }}) desc nulls last,
+                {{ newest_update() }} desc nulls last,
                 features.{{ feature_columns() | join(largest_first) }} desc nulls last
         ) as recency
     from {{ ref('stg_sfdc_dbx__product_features') }} as features

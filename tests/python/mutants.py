@@ -37,8 +37,7 @@ PYTEST += [f"tests/python/{place}" for place in ("models", "deployment", "progra
 # These find most in models and data tests within some seconds.
 MODELS = ("test_bad_rows|every_data_test", "dates and waves")
 ON_DATABRICKS = 10
-# Comments, quoted text and assignments stay as they are, and so do casts of NULL and to timestamps,
-# because they change no row: they only give a column its type.
+# Comments, quoted text and assignments stay as they are.
 LEFT_ALONE = r"""{#.*?#}|--[^\n]*|"[^"]*"|'[^']*'|{%-? set \w+ ="""
 OPPOSITE = {
     **{"=": "<>", "<>": "=", "==": "!=", "!=": "==", ">": ">=", ">=": ">", "<": "<=", "<=": "<"},
@@ -56,6 +55,7 @@ OPERATORS = (
     (r"(?<= )(<>|!=|==|=|<=|>=|<|>)(?= )", ""),
     (r"\b(greatest|least|min|max|ceil)(?=\()", ""),
     (rf"\b(coalesce|greatest|least)\({ARGUMENT},{PARENTHESES}\)", ""),
+    # A cast of NULL, or to a timestamp, changes no row: it only gives a column its type.
     (rf"\b(cast|try_cast)\((?!null){ARGUMENT} as (?!{{{{ dbt.type_time){PARENTHESES}\)", ""),
     (rf"(?<!macro )\b(lower|strip_blanks|clean_id)\({ARGUMENT}\)", ""),
     (r"\bcount\((?!\*)[^()]+\)", "count(*)"),

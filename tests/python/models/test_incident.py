@@ -129,6 +129,7 @@ def test_the_loop_from_incident_to_proof(loop: Project) -> None:
     assert "Salesforce still differs." in loop.output
     names = re.findall(r"env_var\('(\w+)'", (ROOT / "profiles.yml.example").read_text())
     secrets = dict.fromkeys({*names} - {"DBT_PROJECT_DIR"}, "dapi0123456789marker")
+    assert len(secrets) > 4
     with mock.patch.dict(os.environ, secrets):
         # It judges as the command that it repeats.
         assert failures(loop.dbt("retry")) == {PROOF: 2815}

@@ -165,6 +165,8 @@ lists every record and product that differs: 4,661 rows.
     assert list(lines.values())[10:] == ["1229", "33", "89", "1464", "1425", "1235", "267"]
     assert labels[4:10] == sorted(labels[4:10], reverse=True)  # five each, the newest first
     if not isinstance(engine, Project):
+        assert engine.dbt("run-operation", "show_feature_sync_summary", *INCIDENT).success
+        assert re.search(r"\ball\b.* All products .*17,?102 .*2,?815", engine.output)
         return
     other_day = ("--vars", "as_of_date: 2025-11-20")
     assert not engine.dbt("run-operation", "show_mismatches_by_day", *other_day).success
@@ -355,6 +357,7 @@ def test_whatever_dbt_throws_is_one_sentence(
     assert "Has dbt build run?" in sentence(empty_project)
     assert "cp profiles.yml.example" in sentence(incident, "--target", "nowhere")
     assert "There is no var nonsense." in sentence(incident, "--vars", "nonsense: 1")
+    assert "nonsense" in sentence(incident, "--vars", "nonsense")
     file = incident.path / "warehouse" / "crm.duckdb"
     script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
