@@ -33,10 +33,26 @@ INCIDENT = ("--vars", "as_of_date: 2025-11-21")
 BUILD = ("--log-level", "none", "--log-level-file", "none", "--no-print", "build", "--fail-fast")
 AFFECTED = ("--select", "state:modified+", "--state", "state")
 PYTEST = ["--exitfirst", "--numprocesses=0", "--hypothesis-profile=mutants"]
-PYTEST += [f"tests/python/{place}" for place in ("models", "deployment", "programs/test_report.py")]
-# These find most in models and data tests within some seconds.
-MODELS = ("test_bad_rows|every_data_test", "dates and waves")
-ON_DATABRICKS = 10
+PLACES = ("models", "deployment", "programs/test_report.py", "programs/test_export.py")
+PYTEST += [f"tests/python/{place}" for place in PLACES]
+ROWS = r"^(?!macros/operations|.*(run_end|vars|freshness|columns_of|catalog|schema|seed))"
+# The tests that are to find a change, by the files: those that take longest come last.
+TESTS = (
+    (ROWS, "test_bad_rows|data_test"),
+    (r"operations|check_|columns_of|catalogs|optional|staging", "test_sources|wrong_with_vars"),
+    (r"seed_once", "seed_that|before_the_seeds|nothing_writes"),
+    (r"config|adapters|print_grants|product_f", "census_config|page_can_be_typed|renews_relations"),
+    (r"schema_name|cross_catalog", "careless|other_sources|renews_relations|same_rows"),
+    (r"simulate|backfill", "simulated_sync|test_export|nothing_writes"),
+    (r"freshness|run_end|check_sources", "freshness|an_hour|wrong_with_vars|before_the_seeds"),
+    (r"monitoring|show_tables|verdict|as_of", "the_figures|test_report.*(terminal|sync|odd|throws)"),
+    (r"guard|compare_p|run_end|assert_|product_property_f|create|log", "test_guard"),
+    (r"mismatch|log|run_end|assert_no|before_sync|compare_p", "test_history"),
+    (r"run_end|assert_|sync", "loop_from_incident|that_failed"),
+    (ROWS, "dates and waves"),
+    (r"guard|compare_p|as_of|backfill|recent|macros/mismatch|assert_", "test_oracle"),
+    (r"models|columns_of|guard|compare_p|clean|product_feat", "databricks.*(unit|same_rows_while)"),
+)
 # Comments, quoted text and assignments stay as they are.
 LEFT_ALONE = r"""{#.*?#}|--[^\n]*|"[^"]*"|'[^']*'|{%-? set \w+ ="""
 OPPOSITE = {
@@ -119,32 +135,27 @@ def mutants(project: Path) -> Iterator[Mutant]:
                 yield Mutant(file.relative_to(project), text, start, text[start:end], new)
 
 
-def tests_of(mutant: Mutant) -> str:
-    """Return a pattern of the tests that name the model, a macro or a text, or call what does."""
-    macros = re.findall(r"{% (?:macro|test) (?:duckdb__|default__)?(\w+)", mutant.before)
-    words = {name for name in {mutant.file.stem, *macros} if "_" in name}
-    words |= {text[:25] for text in re.findall(r"[A-Za-z][A-Za-z ,`]{20,}", mutant.before)}
-    files = [path.read_text(encoding="utf-8") for path in Path("tests/python").glob("*/*.py")]
-    functions = re.findall(r"^def (\w{9,})(.*?)(?=^\S|\Z)", "\n".join(files), re.M | re.S)
-    words |= {name for name, text in functions if any(word in text for word in words)}
-    return "|".join(name for name, text in functions if any(word in text for word in words)) or "-"
+def patterns_of(mutant: Mutant) -> list[str]:
+    """Return patterns of the tests that are to find a change of the mutant's file."""
+    return [tests for files, tests in TESTS if re.search(files, mutant.file.as_posix())]
 
 
 class Tests:
-    """A plugin of pytest: the tests, the likely ones first, and the one that fails."""
+    """A plugin of pytest: the likely tests, and the one that fails."""
 
-    def __init__(self, mutant: Mutant, is_in_models: bool) -> None:
-        """Take the mutant, and whether a model or a data test depends on it."""
-        self.order, self.failed = [*MODELS * is_in_models, tests_of(mutant), ""], ""
+    def __init__(self, mutant: Mutant) -> None:
+        """Take the mutant, which chooses the tests."""
+        self.patterns, self.failed = patterns_of(mutant), ""
 
-    def turn(self, test: pytest.Item) -> int:
-        """Return when a test is run: last if it is on Databricks."""
-        turns = (n for n, names in enumerate(self.order) if re.search(names, test.nodeid))
-        return next(turns) + ON_DATABRICKS * ("databricks" in test.nodeid)
+    def turn(self, test: pytest.Item) -> tuple[bool, int]:
+        """Return when a test is run: after the cheaper ones, on Databricks last."""
+        turns = (n for n, names in enumerate(self.patterns) if re.search(names, test.nodeid))
+        return "databricks" in test.nodeid, next(turns, len(TESTS))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Sort the tests."""
-        items.sort(key=self.turn)
+        """Choose and sort the tests."""
+        chosen = [test for test in items if self.turn(test)[1] < len(TESTS)]
+        items[:] = sorted(chosen, key=self.turn)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the name of a failed test."""
@@ -161,7 +172,7 @@ def killer(mutant: Mutant) -> str:
     if not result.success:
         bad = (run.node.name for run in nodes if run.status in ("fail", "error"))
         return f"dbt: {next(bad, 'cannot run')}"
-    tests = Tests(mutant, is_in_models=bool(nodes))
+    tests = Tests(mutant)
     if nodes or "operations" in mutant.file.parts:  # else the seeds may be what is wrong
         os.environ["BUILT_INCIDENT"] = str(Path.cwd())
     code = pytest.main(PYTEST, plugins=[tests])

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from engines import CENSUS_RELATIONS, ROOT, Project
+from engines import CENSUS_RELATIONS, INCIDENT, ROOT, Project
 from oracle import CENSUS_COLUMNS
 
 # The agreed configuration, which the job and `census.py diff` compare with Census.
@@ -62,7 +62,7 @@ def test_the_agreed_configuration_is_what_the_run_operation_prints(
     """After an intended change: print it into the file again, and have the change reviewed."""
     run = ("--quiet", "run-operation", "census_sync_config", "--args")
     capsys.readouterr()
-    assert incident.dbt(*run, f"{{relation: {CENSUS_RELATIONS[0]}, {IDS}}}").success
+    assert incident.dbt(*run, f"{{relation: {CENSUS_RELATIONS[0]}, {IDS}}}", *INCIDENT).success
     assert capsys.readouterr().out == AGREED.read_text()
 
 
@@ -75,7 +75,8 @@ def test_every_sync_is_the_agreed_one_but_for_its_relation(
     refs = "".join(f"{{% do ref('{relation}') %}}" for relation in SYNCS)  # seen while parsing
     printing = refs + "".join(f"{{% do {call}) if execute %}}" for call in calls)
     capsys.readouterr()
-    assert incident.dbt("--quiet", "compile", "--inline", printing).success, incident.output
+    compile_inline = ("--quiet", "compile", "--inline", printing)
+    assert incident.dbt(*compile_inline, *INCIDENT).success, incident.output
     printed = capsys.readouterr().out.replace("\n}\n", "\n},\n").strip().rstrip(",")
     *configurations, sent = json.loads(f"[{printed}]")
     for (relation, sync), configuration in zip(SYNCS.items(), configurations, strict=True):
@@ -93,7 +94,7 @@ def test_every_sync_is_the_agreed_one_but_for_its_relation(
 def test_all_that_is_wrong_with_the_arguments_is_said_at_once(incident: Project) -> None:
     def refusal(arguments: str) -> str:
         run = ("--quiet", "run-operation", "census_sync_config", "--args", f"{{{arguments}}}")
-        assert not incident.dbt(*run).success
+        assert not incident.dbt(*run, *INCIDENT).success
         return incident.output
 
     said = refusal(

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from unittest import mock
 
 import pytest
@@ -257,3 +258,10 @@ def test_every_data_test_finds_what_it_is_for(incident: Project, subtests: pytes
         for damage, damaged in damages.items():
             with subtests.test(damage):
                 assert len(incident.query(sql.replace(name, f"({damaged.format(name)})"))) == found
+
+    # Without one record, as if it had been created since; there are more old ones than the limit.
+    at_build = '"crm"."sfdc_dbx_staging"."int_product_properties_at_build"'
+    left_out = f"(select min(salesforce_id) from {at_build} where is_mismatched)"
+    sql = tests[PROOF].replace(at_build, f"(from {at_build} where salesforce_id <> {left_out})")
+    found = Counter(tuple(row[2:]) for row in incident.query(sql))
+    assert found == {("not_arrived", None): 2814, ("new_in_salesforce", 1): 1}

@@ -61,7 +61,7 @@ def test_the_hourly_job_does_not_replace_an_unfinished_backfill(loop: Project) -
     summary = "crm.sfdc_dbx.feature_sync_summary"
     assert loop.query(f"select distinct as_of_date = current_date from {summary}") == [(True,)]
 
-    assert simulate_sync(loop, f"relation: {BACKFILL_NAME}")
+    assert simulate_sync(loop, f"relation: {BACKFILL_NAME}", "--vars", "{}")
     assert "1,296 updated, 0 unmatched" in loop.output
     assert loop.dbt("run").success, loop.output
     assert loop.count(BACKFILL) == 0  # nothing was created today

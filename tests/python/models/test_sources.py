@@ -100,7 +100,7 @@ def test_other_sources_give_the_same_result(engine: Engine) -> None:
         "{as_of_date: 2025-11-21, salesforce_catalog: crm, salesforce_schema: other,"
         " features_schema: other, rds_catalog: crm, rds_schema: Other, salesforce_deleted_column:"
         f" none, salesforce_loaded_at_column: none,"
-        f" rds_deleted_column: {'gone_at' if on_databricks else 'is_gone'}}}"
+        f" rds_deleted_column: {'is_gone' if on_databricks else 'gone_at'}}}"
     )
     before = sorted(engine.query("select * from crm.sfdc_dbx.product_property_feature_sync"))
     assert engine.dbt("run", *other, "--vars", variables).success, engine.output
@@ -142,26 +142,26 @@ def test_compare_salesforce_catalogs(engine: Engine) -> None:
     }
 
 
-def test_grants_are_printed_in_the_order_in_which_they_can_run(incident: Project) -> None:
+def test_grants_are_printed_in_the_order_in_which_they_can_run(loop: Project) -> None:
     """For dbt before the first build, for Census after it, in SQL of Databricks' grammar."""
 
     def printed(principals: str, *variables: str) -> list[str]:
         run = ("--quiet", "run-operation", "print_grants", "--args", principals)
-        assert incident.dbt(*run, *(variables or INCIDENT)).success, incident.output
-        return incident.messages[-1].splitlines()
+        assert loop.dbt(*run, *(variables or INCIDENT)).success, loop.output
+        return loop.messages[-1].splitlines()
 
-    assert run_operation(incident, "check_sources")
-    assert len(re.findall(r": all \d+ columns are there", incident.output)) == 3
+    assert run_operation(loop, "check_sources")
+    assert len(re.findall(r": all \d+ columns are there", loop.output)) == 3
     both = printed("{dbt_principal: 0a1b2c3d, census_principal: census}")
     of_census = next(n for n, line in enumerate(both) if line.startswith("-- Census"))
     before, census = both[:of_census], both[of_census:]
     wrong = ("--args", "{dbt_principal: 'a`b'}", *INCIDENT)
-    assert not incident.dbt("run-operation", "print_grants", *wrong).success
-    assert "expected a user, group or service principal" in incident.output
-    assert not incident.dbt("run-operation", "print_grants", *INCIDENT).success
+    assert not loop.dbt("run-operation", "print_grants", *wrong).success
+    assert "expected a user, group or service principal" in loop.output
+    assert not loop.dbt("run-operation", "print_grants", *INCIDENT).success
     assert (
         "Give dbt_principal before the first build, census_principal after it, or both."
-        in incident.output
+        in loop.output
     )
     moved = printed("{dbt_principal: 0a1b2c3d}", "--vars", "salesforce_catalog: crm")
     assert [line for line in before if line not in moved] == [

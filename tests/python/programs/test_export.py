@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 from datetime import date, datetime
 from pathlib import Path
 
@@ -142,3 +144,27 @@ def test_a_backfill_that_nobody_should_send_is_not_exported(
     assert "Nothing was exported. The guard is tripped" in refusal()
     loop.query("delete from crm.sfdc_dbx.feature_sync_guard")
     assert "Nothing was exported. The guard has no verdict" in refusal()
+
+
+def test_whatever_dbt_throws_is_one_sentence(
+    incident: Project, empty_project: Project, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    def sentence(project: Project, *more: str) -> str:
+        assert export(project, tmp_path / "out", *more) == 2
+        assert not list(tmp_path.iterdir())
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    assert "Has dbt build run?" in sentence(empty_project)
+    assert "cp profiles.yml.example" in sentence(incident, "--target", "nowhere")
+    assert "There is no var nonsense." in sentence(incident, "--vars", "nonsense: 1")
+    assert "nonsense" in sentence(incident, "--vars", "nonsense")
+    file = incident.path / "warehouse" / "crm.duckdb"
+    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script, file], **pipes) as holder:
+        holder.stdout.readline()
+        line = sentence(incident)
+        holder.communicate(b"\n")
+    assert line.startswith("Another program has the warehouse file open: wait until it ends")
+    assert f"(PID {holder.pid})" in line

@@ -5,8 +5,6 @@ import io
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from html import unescape
@@ -111,7 +109,7 @@ def table(page: str, name: str) -> list[list[str]]:
 
 def rows_of_analyses(project: Project, *names: str) -> dict[str, list[dict[str, Any]]]:
     """Return the rows that analyses show, by name."""
-    shown = project.dbt("show", "--select", *names, "--limit", "-1")
+    shown = project.dbt("show", "--select", *names, "--limit", "-1", *INCIDENT)
     assert shown.success, project.output
     return {each.node.name: rows_of(each.agate_table) for each in shown.result.results}
 
@@ -343,30 +341,6 @@ def test_a_malformed_file_of_records_is_refused(tmp_path: Path) -> None:
         assert stop.value.code == 2
     with pytest.raises(Stop, match=r"missing.jsonl cannot be read: No such file or directory"):
         program.read_rejections(tmp_path / "missing.jsonl", [])
-
-
-def test_whatever_dbt_throws_is_one_sentence(
-    incident: Project, empty_project: Project, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    def sentence(project: Project, *more: str) -> str:
-        assert run_program(program, project, "--output", str(tmp_path / "p" / "p.html"), *more) == 2
-        assert not list(tmp_path.iterdir())
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    assert "Has dbt build run?" in sentence(empty_project)
-    assert "cp profiles.yml.example" in sentence(incident, "--target", "nowhere")
-    assert "There is no var nonsense." in sentence(incident, "--vars", "nonsense: 1")
-    assert "nonsense" in sentence(incident, "--vars", "nonsense")
-    file = incident.path / "warehouse" / "crm.duckdb"
-    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", script, file], **pipes) as holder:
-        holder.stdout.readline()
-        line = sentence(incident)
-        holder.communicate(b"\n")
-    assert line.startswith("Another program has the warehouse file open: wait until it ends")
-    assert f"(PID {holder.pid})" in line
 
 
 # --- In a browser -----------------------------------------------------------------------------
