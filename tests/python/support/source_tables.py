@@ -41,10 +41,7 @@ def record(
     name: str | None = "Maple Court",
     **fields: str | bool | date | None,
 ) -> Row:
-    """Make a row of the Salesforce table, by default an old property with every product off.
-
-    `numbered` replaces {0} in a text with a number.
-    """
+    """Make a row of the Salesforce table, by default an old property with every product off."""
     return {
         **dict.fromkeys(FLAGS_AND_SOURCES, False),
         "snappt_property_id_c": id,
@@ -64,10 +61,7 @@ def feature(
     updated: datetime | None = UPDATED,
     **fields: bool | datetime | None,
 ) -> Row:
-    """Make a row of the features table, by default with nothing on but Fraud Detection.
-
-    `numbered` replaces {0} in a text with a number.
-    """
+    """Make a row of the features table, by default with nothing on but Fraud Detection."""
     return {
         "property_id": id,
         "fraud_enabled": fraud,
