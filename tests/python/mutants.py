@@ -33,8 +33,6 @@ INCIDENT = ("--vars", "as_of_date: 2025-11-21")
 BUILD = ("--log-level", "none", "--log-level-file", "none", "--no-print", "build", "--fail-fast")
 AFFECTED = ("--select", "state:modified+", "--state", "state")
 PYTEST = ["--exitfirst", "--numprocesses=0", "--hypothesis-profile=mutants"]
-PLACES = ("models", "deployment", "programs/test_report.py", "programs/test_export.py")
-PYTEST += [f"tests/python/{place}" for place in PLACES]
 ROWS = r"^(?!macros/operations|.*(run_end|vars|freshness|columns_of|catalog|schema|seed))"
 # The tests that are to find a change, by the files: those that take longest come last.
 TESTS = (

@@ -12,7 +12,7 @@ from engines import (
     copy_of,
     create_table,
 )
-from source_tables import SOURCE_TABLES
+from source_tables import SEED_TYPES, SOURCE_TABLES
 from sqlfluff.core import Linter
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]
@@ -47,6 +47,7 @@ def test_every_fault_of_the_sources_stops_a_build_before_anything_is_written(
 ) -> None:
     """Catalog, table and column: each fault names its var and what to do."""
     create_table(engine, "crm.faulty.properties", "select 1 as id, true as updated_at")
+    create_table(engine, "crm.faulty.others", "select 'Maple Court' as name, false as gone")
     variables = (
         "{rds_catalog: crm, rds_schema: faulty, rds_deleted_column: gone, features_schema: none,"
         " salesforce_catalog: locked}"
@@ -71,26 +72,28 @@ def test_every_fault_of_the_sources_stops_a_build_before_anything_is_written(
 
 # Names that the models give to their own columns.
 OWN = "recency salesforce_id property_name created_at sync_exception sync_key is_mismatched".split()
+OPTIONAL = ("is_deleted", "_fivetran_synced")
 
 
 def test_other_sources_give_the_same_result(engine: Engine) -> None:
-    """Optional columns are missing, ids are numbers, and there are columns that nobody expects."""
+    """Names in another case, ids that are numbers, columns that are missing or not expected."""
     on_databricks = isinstance(engine, Databricks)
+    case = str.lower if on_databricks else str.upper  # Unity Catalog has no upper case
     ours = ", ".join(f"1 as {column}" for column in OWN)
-    described = engine.query(f"describe {'table ' if on_databricks else ''}{SALESFORCE}")
-    optional = ("is_deleted", "_fivetran_synced")
-    kept = ", ".join(name for name, *_ in described if name not in optional)
-    create_table(engine, "crm.other.product_property_c", f"select {kept}, {ours} from {SALESFORCE}")
-    features = [name for name, *_ in engine.query(f"describe {'table ' * on_databricks}{FEATURES}")]
+    others = [c for c in SEED_TYPES["product_property_c"] if c not in OPTIONAL]
+    kept, features = ", ".join(others), [*SEED_TYPES["product_property_w_features"]]
+    create_table(
+        engine, case("crm.other.product_property_c"), f"select {kept}, {ours} from {SALESFORCE}"
+    )
     create_table(
         engine,
-        "crm.other.product_property_w_features",
+        case("crm.other.product_property_w_features"),
         f"select cast(property_id as bigint) as property_id, {', '.join(features[1:])}, {ours},"
         f" false as moonlight_enabled, current_timestamp as moonlight_enabled_at from {FEATURES}",
     )
     create_table(
         engine,
-        "crm.other.properties",
+        case("crm.other.properties"),
         "select *, case when id < 101000 then true when id < 102000 then false end as is_gone,"
         f" case when id < 101000 then timestamp '2025-01-01 00:00:00' end as gone_at"
         f" from {PROPERTIES}",

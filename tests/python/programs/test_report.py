@@ -232,8 +232,8 @@ def test_odd_times_an_empty_table_an_old_build_and_a_long_history(loop: Project)
         from range(200) as builds(n);
         update {MARTS}.feature_sync_guard set built_at = timestamp '2025-11-20';
     """)
-    analyses = ("accuracy_by_day", "source_ages", "verdict", "offered_to_census")
-    found = rows_of_analyses(loop, *analyses)
+    shown = ("accuracy_by_day", "source_ages", "verdict", "offered_to_census")
+    found = rows_of_analyses(loop, *shown)
     builds = found["accuracy_by_day"]
     assert Counter(build["share_right"] for build in builds) == {0.999: 88, 0.6: 1, None: 1, 1: 1}
     assert builds[-1]["share_right"] == 1
