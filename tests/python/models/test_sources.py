@@ -72,32 +72,28 @@ def test_every_fault_of_the_sources_stops_a_build_before_anything_is_written(
 
 # Names that the models give to their own columns.
 OWN = "recency salesforce_id property_name created_at sync_exception sync_key is_mismatched".split()
-OPTIONAL = ("is_deleted", "_fivetran_synced")
 
 
 def test_other_sources_give_the_same_result(engine: Engine) -> None:
     """Names in another case, ids that are numbers, columns that are missing or not expected."""
     on_databricks = isinstance(engine, Databricks)
-    case = str.lower if on_databricks else str.upper  # Unity Catalog has no upper case
-    ours = ", ".join(f"1 as {column}" for column in OWN)
-    others = [c for c in SEED_TYPES["product_property_c"] if c not in OPTIONAL]
-    kept, features = ", ".join(others), [*SEED_TYPES["product_property_w_features"]]
-    create_table(
-        engine, case("crm.other.product_property_c"), f"select {kept}, {ours} from {SALESFORCE}"
-    )
-    create_table(
-        engine,
-        case("crm.other.product_property_w_features"),
-        f"select cast(property_id as bigint) as property_id, {', '.join(features[1:])}, {ours},"
-        f" false as moonlight_enabled, current_timestamp as moonlight_enabled_at from {FEATURES}",
-    )
-    create_table(
-        engine,
-        case("crm.other.properties"),
-        "select *, case when id < 101000 then true when id < 102000 then false end as is_gone,"
-        f" case when id < 101000 then timestamp '2025-01-01 00:00:00' end as gone_at"
-        f" from {PROPERTIES}",
-    )
+
+    def create(seed: str, columns: list[str]) -> None:
+        name = f"crm.other.{seed}"  # Unity Catalog has no upper case
+        select = f"select {', '.join(columns)} from {SOURCE_TABLES[seed]}"
+        create_table(engine, name if on_databricks else name.upper(), select)
+
+    ours = [f"1 as {column}" for column in OWN]
+    optional = {"is_deleted", "_fivetran_synced"}
+    kept = [column for column in SEED_TYPES["product_property_c"] if column not in optional]
+    create("product_property_c", kept + ours)
+    _, *features = SEED_TYPES["product_property_w_features"]
+    features += ["cast(property_id as bigint) as property_id", "false as moonlight_enabled"]
+    features += ["current_timestamp as moonlight_enabled_at"]
+    create("product_property_w_features", features + ours)
+    is_gone = "case when id < 101000 then true when id < 102000 then false end as is_gone"
+    gone_at = "case when id < 101000 then timestamp '2025-01-01 00:00:00' end as gone_at"
+    create("properties", ["*", is_gone, gone_at])
     other = ("--target", "dev") if on_databricks else ()
     variables = (
         "{as_of_date: 2025-11-21, salesforce_catalog: crm, salesforce_schema: other,"
