@@ -93,6 +93,9 @@ def test_an_old_build_or_none_offers_nothing(loop: Project) -> None:
     assert offered(loop) == NOTHING | {BACKFILL: 1296}  # a table is as it was built
     loop.query(f"delete from {GUARD}")
     assert offered(loop) == NOTHING | {BACKFILL: 1296}
+    tested = failures(loop.dbt("test", "--select", GUARD_TEST, PROOF, *INCIDENT))
+    assert tested == {GUARD_TEST: 1, PROOF: 2816}
+    assert said(loop).count("The guard has no verdict and nothing is offered") == 2
 
 
 def test_an_emptied_replica_until_it_is_repaired(engine: Engine) -> None:
