@@ -35,17 +35,7 @@ from typing import Any, NamedTuple, TextIO
 from urllib.parse import quote
 
 from agate import Table
-from dbt_reader import (
-    Row,
-    Show,
-    Stop,
-    as_text,
-    make_parser,
-    open_warehouse,
-    read,
-    rows_of,
-    run,
-)
+from dbt_reader import Row, Show, Stop, as_text, make_parser, open_warehouse, read, rows_of, run
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mapping import PRODUCTS
 from markupsafe import Markup

@@ -20,16 +20,7 @@ from census_server import STARTED, run, serve
 from databricks.bundles.jobs import Job
 from databricks_cli import RefusedError
 from dbt.cli.main import cli
-from engines import (
-    INCIDENT,
-    PROOF,
-    ROOT,
-    Databricks,
-    Project,
-    copy_of,
-    failures,
-    offered,
-)
+from engines import INCIDENT, PROOF, ROOT, Databricks, Project, copy_of, failures, offered
 from source_tables import SOURCE_TABLES, load_seed
 
 SALESFORCE = SOURCE_TABLES["product_property_c"]

@@ -16,21 +16,12 @@ NAME_FIELD = {
     "sync_null_values": True,
     "to": "Name",
 }
+NEVER, DAILY = {"frequency": "never"}, {"frequency": "daily", "hour": 6, "minute": 30}
 # The differences of each sync: label, operation, schedule, further mappings.
 SYNCS: dict[str, tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = {
-    "product_property_feature_sync": ("standing sync", "update", {"frequency": "never"}, []),
-    "product_property_feature_backfill": (
-        "backfill of one day",
-        "update",
-        {"frequency": "never"},
-        [],
-    ),
-    "product_property_feature_recent": (
-        "daily catch-up",
-        "update",
-        {"frequency": "daily", "hour": 6, "minute": 30},
-        [],
-    ),
+    "product_property_feature_sync": ("standing sync", "update", NEVER, []),
+    "product_property_feature_backfill": ("backfill of one day", "update", NEVER, []),
+    "product_property_feature_recent": ("daily catch-up", "update", DAILY, []),
     "product_property_create": (
         "Census, new properties, with their product features",
         "upsert",

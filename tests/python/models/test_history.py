@@ -59,9 +59,7 @@ def test_the_proof_says_what_moved_and_the_log_keeps_it(engine: Engine) -> None:
         "iv_updated_at": f"case when {moved} then current_timestamp else iv_updated_at end",
     }
     create_table(
-        engine,
-        SALESFORCE,
-        f"select {columns_of('product_property_c', **flags | edit)} {synced}",
+        engine, SALESFORCE, f"select {columns_of('product_property_c', **flags | edit)} {synced}"
     )
     create_table(
         engine,

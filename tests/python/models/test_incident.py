@@ -227,10 +227,10 @@ DAMAGES = {
     ("assert_every_count", "feature_mismatches", 1): {
         "a mismatch is not listed": (
             "from {0} where salesforce_id <> (select max(salesforce_id) from {0})"
-        ),
+        )
     },
     ("assert_every_count", "at_build", 1): {
-        "nothing is marked as mismatched": "select * replace (false as is_mismatched) from {}",
+        "nothing is marked as mismatched": "select * replace (false as is_mismatched) from {}"
     },
     ("assert_every_count", "feature_sync_summary", 1): {
         "the summary counts another mismatch": (
@@ -238,9 +238,7 @@ DAMAGES = {
         ),
         "the summary is empty": "from {} where false",
     },
-    ("assert_everything_can_be_synced", "sync_exceptions", 1): {
-        "an exception": "select null",
-    },
+    ("assert_everything_can_be_synced", "sync_exceptions", 1): {"an exception": "select null"},
     ("assert_guard_is_open", "feature_sync_guard", 1): {
         "two verdicts": "from {0} union all select * replace (true as is_tripped) from {0}",
         "an old build": "select * replace (built_at - interval 27 hour as built_at) from {}",

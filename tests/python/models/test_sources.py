@@ -3,15 +3,7 @@
 import re
 from pathlib import Path
 
-from engines import (
-    CENSUS_RELATIONS,
-    INCIDENT,
-    Databricks,
-    Engine,
-    Project,
-    copy_of,
-    create_table,
-)
+from engines import CENSUS_RELATIONS, INCIDENT, Databricks, Engine, Project, copy_of, create_table
 from source_tables import SEED_TYPES, SOURCE_TABLES
 from sqlfluff.core import Linter
 

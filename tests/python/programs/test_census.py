@@ -448,13 +448,7 @@ PAGES = [
     (250, 250, "", 5, "Run 94: 250 rejected or invalid records read, 1 reason."),
     (250, 250, "--max-records 101", 4, "101 of 250 rejected or invalid records read, 1 reason. To"),
     (180, 250, "", 4, "180 of 250 rejected or invalid records read, 1 reason. Census has no"),
-    (
-        0,
-        250,
-        "",
-        3,
-        "0 reasons. Census has no others: it keeps the records of a run for 14 days.",
-    ),
+    (0, 250, "", 3, "0 reasons. Census has no others: it keeps the records of a run for 14 days."),
 ]
 
 

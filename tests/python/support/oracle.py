@@ -537,9 +537,7 @@ def relations(state: State, configuration: Configuration) -> dict[str, list[tupl
             for record in records
             for mismatch in record.mismatches(configuration)
         ],
-        "feature_sync_summary": [
-            (len(records), len(records) - len(syncable), len(differing)),
-        ],
+        "feature_sync_summary": [(len(records), len(records) - len(syncable), len(differing))],
         "feature_sync_guard": [(*[*vars(counted).values()][:-1], tripped)],
     }
 
