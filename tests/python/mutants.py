@@ -36,18 +36,23 @@ PYTEST = ["--exitfirst", "--numprocesses=0", "--hypothesis-profile=mutants"]
 ROWS = r"^(?!macros/operations|.*(run_end|vars|freshness|columns_of|catalog|schema|seed))"
 # The tests that are to find a change, by the files: those that take longest come last.
 TESTS = (
-    (ROWS, "test_bad_rows|data_test"),
-    (r"operations|check_|columns_of|catalogs|optional|staging", "test_sources|wrong_with_vars"),
-    (r"seed_once", "seed_that|before_the_seeds|nothing_writes"),
-    (r"config|adapters|print_grants|product_f", "census_config|page_can_be_typed|renews_relations"),
+    (r"simulate|backfill", "simulated_sync|nothing_writes|test_bad_rows"),
+    (r"sync_config|product_feat", "census_config"),
     (r"schema_name|cross_catalog", "careless|other_sources|renews_relations|same_rows"),
-    (r"simulate|backfill", "simulated_sync|test_export|nothing_writes"),
+    (r"seed_once", "seed_that|before_the_seeds|nothing_writes"),
+    (ROWS, "test_bad_rows|data_test"),
     (r"freshness|run_end|check_sources", "freshness|an_hour|wrong_with_vars|before_the_seeds"),
-    (r"monitoring|show_tables|verdict|as_of", "the_figures|terminal_say|after_a_sync|odd_"),
-    (r"guard|compare_p|run_end|assert_|product_property_f|create|log", "test_guard"),
-    (r"mismatch|log|run_end|assert_no|before_sync|compare_p", "test_history"),
+    (r"guard|compare_p|run_end|assert_|product_property_f|create|_log", "test_guard"),
+    (r"mismatch|_log|run_end|assert_no|before_sync|compare_p", "test_history"),
+    (r"sources|print_|find_|columns_of|optional|staging|check_|visible", "test_sources|wrong_with"),
+    (r"print_grants|census_sync_config|columns_of", "page_can_be_typed|renews_relations"),
+    (
+        r"monitoring|show_tables|verdict|as_of",
+        "the_figures|terminal_say|after_a_sync|odd_|another_f",
+    ),
     (r"run_end|assert_|sync", "loop_from_incident|that_failed"),
     (ROWS, "dates and waves"),
+    (r"backfill", "test_export"),
     (r"guard|compare_p|as_of|backfill|recent|macros/mismatch|assert_", "test_oracle"),
     (r"models|columns_of|guard|compare_p|clean|product_feat", "databricks.*(unit|same_rows_while)"),
 )
