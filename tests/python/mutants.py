@@ -50,7 +50,7 @@ TESTS = (
         r"monitoring|show_tables|verdict|as_of",
         "the_figures|terminal_say|after_a_sync|odd_|another_f",
     ),
-    (r"run_end|assert_|sync", "loop_from_incident|that_failed"),
+    (r"run_end|assert_|sync|check_", "loop_from_incident|that_failed"),
     (ROWS, "dates and waves"),
     (r"backfill", "test_export"),
     (r"guard|compare_p|as_of|backfill|recent|macros/mismatch|assert_", "test_oracle"),

@@ -53,6 +53,7 @@ SEVERAL_FEATURE_ROWS = [
     [feature(fraud=False), feature()],
     [feature(updated=None), feature(fraud=None, updated=None)],
     [feature(), feature()],
+    [feature(), feature(vor_updated_at=ON), feature(vor_updated_at=FIRST)],
 ]
 DATES = [  # when the product was switched on, and last changed
     *((None, UPDATED), (None, None), (UPDATED, ON), (FIRST, LAST)),

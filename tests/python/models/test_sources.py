@@ -179,3 +179,4 @@ def test_a_build_before_the_seeds_says_so(empty_project: Project, tmp_path: Path
     project = copy_of(empty_project.path, tmp_path / "project")
     assert not project.dbt("build").success
     assert project.output.count("or run `dbt seed` first") == 3
+    assert project.output.count("or run `dbt run-operation find_salesforce_table`") == 1
