@@ -6,6 +6,7 @@ from collections import Counter
 from unittest import mock
 
 import pytest
+from dbt.contracts.graph.nodes import CompiledNode
 from engines import (
     CENSUS_RELATIONS,
     EMAIL,
@@ -19,6 +20,7 @@ from engines import (
     written,
 )
 from mapping import PRODUCTS
+from oracle import CENSUS_COLUMNS
 from source_tables import FLAGS_AND_SOURCES, SOURCE_TABLES
 
 SYNC, _, BACKFILL, CREATE = CENSUS_RELATIONS
@@ -252,10 +254,33 @@ DAMAGES = {
 }
 
 
-def test_every_data_test_finds_what_it_is_for(incident: Project, subtests: pytest.Subtests) -> None:
+@pytest.fixture(scope="module")
+def compiled(incident: Project) -> dict[str, CompiledNode]:
+    """Return the data tests and the Census relations by name."""
+    chosen = ("--select", "resource_type:test", *CENSUS_RELATIONS)
+    return {run.node.name: run.node for run in incident.dbt("compile", *chosen, *INCIDENT).result}
+
+
+def test_mapping_contracts_and_document_agree(
+    incident: Project, compiled: dict[str, CompiledNode]
+) -> None:
+    """A column that the features table has and the mapping lacks is a forgotten product."""
+    for relation in CENSUS_RELATIONS:
+        extra = {BACKFILL: ["batch_number"], CREATE: ["name"]}.get(relation, [])
+        documented = [*CENSUS_COLUMNS, *extra]
+        built = incident.query(f"describe crm.sfdc_dbx.{relation}")
+        assert compiled[relation].config.contract.enforced
+        assert list(compiled[relation].columns) == [name for name, *_ in built] == documented
+    names = "select column_name from (describe crm.{})"
+    mapped = incident.query(names.format("sfdc_dbx_staging.int_product_features_latest"))
+    assert incident.query(names.format("sfdc_dbx.product_property_w_features")) == mapped
+
+
+def test_every_data_test_finds_what_it_is_for(
+    incident: Project, compiled: dict[str, CompiledNode], subtests: pytest.Subtests
+) -> None:
     """On the relations of the incident, one of them damaged at a time."""
-    compiled = incident.dbt("compile", "--select", "resource_type:test", *INCIDENT)
-    tests = {run.node.name: run.node.compiled_code for run in compiled.result}
+    tests = {name: node.compiled_code for name, node in compiled.items()}
     for (test, relation, found), damages in DAMAGES.items():
         (sql,) = (code for name, code in tests.items() if name.startswith(test))
         (name,) = set(re.findall(rf'"crm"\."\w+"\."\w*{relation}"', sql))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import export_feature_backfill as program
 import pytest
+from dbt_reader import Stop
 from engines import ROOT, Engine, Project, run_program
 from mapping import PRODUCTS
 
@@ -127,21 +128,29 @@ def test_an_export_that_cannot_be_moved_leaves_the_older_one(
 def test_a_backfill_that_nobody_should_send_is_not_exported(
     loop: Project, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    def refusal(*more: str) -> str:
-        assert export(loop, tmp_path / "out", *more) == 1
+    def refusal() -> str:
+        assert export(loop, tmp_path / "out") == 1
         assert not (tmp_path / "out").exists()
         return capsys.readouterr().err
 
-    other_day = ("--vars", "as_of_date: 2025-11-14")
-    assert "The backfill is for 2025-11-21. Build 2025-11-14 first" in refusal(*other_day)
     loop.query(f"update {AT_BUILD} set created_at = null where reverse_etl_id_c > 'prop_9'")
     assert "older than the last build of the comparison: run dbt build." in refusal()
-    loop.query(f"delete from {BACKFILL}")
-    assert "The backfill is empty, so nothing was exported." in refusal()
     loop.query("update crm.sfdc_dbx.feature_sync_guard set is_tripped = true")
     assert "Nothing was exported. The guard is tripped" in refusal()
     loop.query("delete from crm.sfdc_dbx.feature_sync_guard")
     assert "Nothing was exported. The guard has no verdict" in refusal()
+
+
+def test_a_backfill_that_is_empty_or_of_another_day_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guard = {"is_tripped": False, "asked_day": "2025-11-14"}
+    other_day = "The backfill is for 2025-11-21. Build 2025-11-14 first"
+    for day, sentence in {"2025-11-21": other_day, None: "The backfill is empty, so"}.items():
+        rows = [{"created_on": day}] * bool(day)
+        monkeypatch.setattr(program, "read", lambda *_, rows=rows: [[guard], rows])
+        with pytest.raises(Stop, match=sentence):
+            program.read_backfill(lambda *_: {}, undo=False)
 
 
 def test_whatever_dbt_throws_is_one_sentence(
