@@ -91,12 +91,16 @@ OPERATORS = (
     (r"(?<= if )(?=[^{%\n]* else )", "not "),
 )
 # Mutants that change nothing, as they are printed, and why.
+IDS = "int_ids_in_another_format: min(case when salesforce_ids ="
 EQUIVALENT = {
     # only fewer rows for the guard, which counts none of the others
     "product_property_feature_sync: where not has_feature_row: where → where true or",
     # only slower
     "int_product_features_latest: having count(*) > 1: having → having true or",
     "int_product_features_latest: having count(*) > 1: > → >=",
+    # groups with one such id
+    f"{IDS} 1 then property_id end) as snappt_property_id_c,: min → max",
+    f"{IDS} 0 then property_id end) as other_property_id: min → max",
 }
 
 
@@ -111,9 +115,10 @@ class Mutant(NamedTuple):
 
     @property
     def change(self) -> str:
-        """The line and its change, as EQUIVALENT names it."""
+        """The line and its change, as EQUIVALENT names it; two lines if the first is one word."""
         begin = self.before.rfind("\n", 0, self.start + 1) + 1
-        line = self.before[begin:].partition("\n")[0]
+        first, second = [*self.before[begin:].split("\n"), ""][:2]
+        line = first if " " in first.strip() else f"{first} {second.strip()}"
         old, new = (" ".join(text.split()) for text in (self.old, self.new))
         return f"{self.file.stem}: {line.strip()}: {old} → {new}"
 
