@@ -214,7 +214,9 @@ def judge(mutant: Mutant, built: Path) -> str:
 def build(folder: Path) -> None:
     """Clone the last commit and build the incident there, which is dbt's state for the mutants."""
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    shutil.copy(folder / "profiles.yml.example", folder / "profiles.yml")
+    profile = (folder / "profiles.yml.example").read_text(encoding="utf-8")
+    limited = profile.replace("settings:", "settings:\n        memory_limit: 4GB")
+    (folder / "profiles.yml").write_text(limited, encoding="utf-8")
     shutil.copytree(ROOT / "dbt_packages", folder / "dbt_packages")
     for command in ("seed", "build"):
         subprocess.run(["dbt", "--quiet", "--no-print", command, *INCIDENT], cwd=folder, check=True)

@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from engines import INCIDENT, ROOT, Project
+from engines import CENSUS_RELATIONS, INCIDENT, ROOT, Project
 from oracle import CENSUS_COLUMNS
 
 # The agreed configuration, which the job and `census.py diff` compare with Census.
 AGREED = ROOT / "models/marts/census/product_property_feature_sync.json"
+IDS = "source_connection_id: 11, activation_id: glimmering_donkey"
 NAME_FIELD = {
     "from": {"data": "name", "type": "column"},
     "is_primary_identifier": False,
@@ -46,13 +47,20 @@ def test_the_agreed_configuration_is_what_the_field_of_each_column_needs() -> No
     assert agreed["not_verified"].startswith("In v2 of the API: activation_id at the top level")
 
 
+def test_the_agreed_configuration_is_what_the_run_operation_prints(
+    incident: Project, capsys: pytest.CaptureFixture
+) -> None:
+    """After an intended change: print it into the file again, and have the change reviewed."""
+    run = ("--quiet", "run-operation", "census_sync_config", "--args")
+    capsys.readouterr()
+    assert incident.dbt(*run, f"{{relation: {CENSUS_RELATIONS[0]}, {IDS}}}", *INCIDENT).success
+    assert capsys.readouterr().out == AGREED.read_text()
+
+
 def test_every_sync_is_the_agreed_one_but_for_its_relation(
     incident: Project, capsys: pytest.CaptureFixture
 ) -> None:
-    """A sync with a schedule is created paused, so that it writes nothing unattended.
-
-    After an intended change: print it into the file again, and have the change reviewed.
-    """
+    """A sync with a schedule is created paused, so that it writes nothing unattended."""
     calls = [f"census_sync_config('{relation}', 11, 'glimmering_donkey'" for relation in SYNCS]
     calls.append(f"{calls[-1]}, validate_only=false, paused=false")
     refs = "".join(f"{{% do ref('{relation}') %}}" for relation in SYNCS)  # seen while parsing
@@ -60,10 +68,8 @@ def test_every_sync_is_the_agreed_one_but_for_its_relation(
     capsys.readouterr()
     compile_inline = ("--quiet", "compile", "--inline", printing)
     assert incident.dbt(*compile_inline, *INCIDENT).success, incident.output
-    printed = capsys.readouterr().out
-    assert printed.startswith(AGREED.read_text())
-    listed = printed.replace("\n}\n{", "\n},{")
-    *configurations, sent = json.loads(f"[{listed}]")
+    printed = capsys.readouterr().out.replace("\n}\n{", "\n},{")
+    *configurations, sent = json.loads(f"[{printed}]")
     for (relation, sync), configuration in zip(SYNCS.items(), configurations, strict=True):
         label, operation, schedule, mappings = sync
         agreed = json.loads(AGREED.read_text())

@@ -146,7 +146,7 @@ def test_a_backfill_that_is_empty_or_of_another_day_is_refused(
 ) -> None:
     guard = {"is_tripped": False, "asked_day": "2025-11-14"}
     other_day = "The backfill is for 2025-11-21. Build 2025-11-14 first"
-    for day, sentence in {"2025-11-21": other_day, None: "The backfill is empty, so"}.items():
+    for day, sentence in {date(2025, 11, 21): other_day, None: "The backfill is empty, so"}.items():
         rows = [{"created_on": day}] * bool(day)
         monkeypatch.setattr(program, "read", lambda *_, rows=rows: [[guard], rows])
         with pytest.raises(Stop, match=sentence):
